@@ -1,0 +1,100 @@
+"""All settings, flat: `[tool.docgen]` of pyproject.toml or docgen.toml, then DOCGEN_* variables."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from docgen_plugin.errors import ConfigError
+
+__all__ = ["Config", "load_config"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting with its default; the file's keys and DOCGEN_<KEY> variables have the same names."""
+
+    # the GGUF to use: a path or a plugin's uri; empty is the model in the package
+    model: str = ""
+    # layers to run on the GPU when the build has one: -1 is all, 0 is none
+    n_gpu_layers: int = -1
+    # CPU threads for the model; 0 is the physical cores this process may use, at most 8
+    threads: int = 0
+    # the ledger: empty is .docgen/ledger.db beside the project, else a SQLAlchemy URL
+    ledger: str = ""
+    # tables to take, as globs over name, schema.name and key; empty is all
+    include: tuple[str, ...] = ()
+    # tables to leave out, same globs
+    exclude: tuple[str, ...] = ()
+    # database schemas to read, as globs; empty is all but the system's own
+    schemas: tuple[str, ...] = ()
+    # dbt: folder of profiles.yml; empty is dbt's own search
+    profiles_dir: str = ""
+    # dbt: name of the properties file for models without an entry; {dir} is the folder's name
+    properties_file: str = "_{dir}__models.yml"
+    # name written as the reviewer; empty is the system's user name
+    reviewer: str = ""
+
+
+def load_config(folder: Path, overrides: dict[str, Any] | None = None) -> Config:
+    """Return the settings for a folder: defaults, then the nearest file upwards, environment, overrides.
+
+    Raises:
+        ConfigError: for a file that is not TOML, an unknown key or a value of the wrong type.
+    """
+    config = Config()
+    path, values = _find_file(folder.resolve())
+    config = _merge(config, values, str(path))
+    for spec in fields(Config):
+        name = f"DOCGEN_{spec.name.upper()}"
+        if name in os.environ:
+            config = _merge(config, {spec.name: os.environ[name]}, f"environment variable {name}")
+    return _merge(config, overrides or {}, "command line")
+
+
+def _find_file(folder: Path) -> tuple[Path, dict[str, Any]]:
+    for parent in (folder, *folder.parents):
+        own = parent / "docgen.toml"
+        if own.is_file():
+            return own, _read_toml(own)
+        project = parent / "pyproject.toml"
+        if project.is_file():
+            return project, _read_toml(project).get("tool", {}).get("docgen", {})
+    return folder, {}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
+        raise ConfigError(f"{path}: cannot be read as TOML: {err}") from err
+
+
+def _merge(config: Config, values: dict[str, Any], where: str) -> Config:
+    types = get_type_hints(Config)
+    for key, value in values.items():
+        if key not in types:
+            raise ConfigError(f"{where}: unknown setting {key!r}; known: {', '.join(sorted(types))}")
+        config = replace(config, **{key: _coerce(key, value, types[key], where)})
+    return config
+
+
+def _coerce(key: str, value: Any, wanted: Any, where: str) -> Any:
+    if wanted is int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+            return int(value)
+        raise ConfigError(f"{where}: {key} wants a whole number, found {value!r}")
+    if wanted is str:
+        if isinstance(value, str):
+            return value
+        raise ConfigError(f"{where}: {key} wants a text, found {value!r}")
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
+        return tuple(value)
+    raise ConfigError(f"{where}: {key} wants a list of texts, found {value!r}")

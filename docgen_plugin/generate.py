@@ -1,0 +1,59 @@
+"""What a model has to do for us, and how the one that a user named is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from docgen_plugin.config import Config
+from docgen_plugin.errors import ModelError
+from docgen_plugin.model import ColumnRef, Table
+from docgen_plugin.plugins import manager
+
+__all__ = ["Answer", "Generator", "TableRequest", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class TableRequest:
+    """The places of one table that want a text: all columns are context, `columns` are asked."""
+
+    table: Table
+    columns: tuple[str, ...]
+    with_table: bool = False
+    hints: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # column name, "" for the table
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A model's raw answer for one place."""
+
+    ref: ColumnRef
+    text: str
+    logprob: float  # mean log-probability of the answer's tokens, nats, at most 0
+    tokens: int  # tokens generated, the end mark included
+
+
+class Generator(Protocol):
+    """A loaded model. Answers come as they are ready, in any order within what was asked."""
+
+    name: str  # "docgen-base@1f3a9c0d2b4e": what the ledger records
+    device: str  # one line for the user: what it runs on
+
+    def describe(self, requests: Iterable[TableRequest]) -> Iterator[Answer]:
+        """Yield one Answer for every place asked; requests are taken lazily, a batch at a time."""
+
+    def close(self) -> None:
+        """Free the model's memory; may be called twice."""
+
+
+def load(uri: str, config: Config) -> Generator:
+    """Return the generator for a uri ("" is the embedded default).
+
+    Raises:
+        ModelError: when no plugin knows the uri, or the model cannot be loaded.
+    """
+    generator: Generator | None = manager().hook.load_generator(uri=uri, config=config)
+    if generator is None:
+        raise ModelError(f"no plugin can load the model {uri!r}: name a GGUF file, or leave --model out")
+    return generator
