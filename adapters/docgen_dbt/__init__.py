@@ -1,0 +1,1 @@
+"""Reads dbt projects and writes descriptions into their property files."""

@@ -1,0 +1,281 @@
+"""A dbt project's manifest and catalog files as one Catalog."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from docgen_dbt import parse
+from docgen_dbt.columns import Inferred, SqlReader, seed_columns
+from docgen_dbt.facts import Facts, read_facts
+from docgen_dbt.project import Project, load_project
+from docgen_plugin.config import Config
+from docgen_plugin.errors import SourceError
+from docgen_plugin.model import Catalog, Column, Table
+
+__all__ = ["MANIFEST_VERSIONS", "read_manifest", "read_project", "table_path"]
+
+MANIFEST_VERSIONS = range(9, 13)  # dbt-core 1.5 to 1.12; https://schemas.getdbt.com/
+_VERSION = re.compile(r"/manifest/v(\d+)(?:\.json)?$")
+_KINDS = ("model", "seed", "snapshot")
+_UPPER_CASE = {"snowflake", "oracle", "exasol", "teradata"}  # unquoted names come back in capitals
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """The columns that catalog.json lists for one node, in order."""
+
+    columns: tuple[tuple[str, str], ...]
+    comments: Mapping[str, str]
+
+
+def read_project(root: Path, config: Config) -> Catalog:
+    """Return the models, sources, seeds and snapshots of a project, its installed packages left out.
+
+    Raises:
+        SourceError: when there is no manifest that can be read and dbt cannot make one.
+    """
+    project = load_project(root)
+    notes = _fresh_manifest(project, config)
+    manifest = read_manifest(project)
+    own = _own_nodes(project, manifest)
+    listed, note = _read_catalog_file(project, manifest)
+    tables = _Builder(project, manifest, own, listed).tables()
+    notes += [note] if note else []
+    if not tables:
+        notes.append(f"{project.name} has no models, sources, seeds or snapshots")
+    return Catalog(f"dbt:{project.name}", "dbt", tables, tuple(notes))
+
+
+def read_manifest(project: Project) -> dict[str, Any]:
+    """Return the project's manifest.
+
+    Raises:
+        SourceError: when it is missing, is not JSON, or is of a version we do not know.
+    """
+    path = project.manifest_path
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_bytes())
+    except OSError as err:
+        raise SourceError(f"{path}: cannot be read: {err.strerror}; run `dbt parse`") from err
+    except (ValueError, RecursionError) as err:
+        raise SourceError(f"{path}: is not JSON ({err}); run `dbt parse` to write it again") from err
+    metadata = manifest.get("metadata") if isinstance(manifest, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(manifest.get("nodes"), dict):
+        raise SourceError(f"{path}: is not a dbt manifest; run `dbt parse` to write it again")
+    schema = str(metadata.get("dbt_schema_version") or "")
+    version = _VERSION.search(schema)
+    if version is None or int(version[1]) not in MANIFEST_VERSIONS:
+        raise SourceError(
+            f"{path}: manifest version {schema or 'unknown'} is not one of "
+            f"v{MANIFEST_VERSIONS[0]} to v{MANIFEST_VERSIONS[-1]} that this docgen reads; "
+            "run `dbt parse` with dbt-core 1.5 to 1.12"
+        )
+    return manifest
+
+
+def table_path(node: Mapping[str, Any]) -> str:
+    """Return the file that documents a node, or else the one that defines it."""
+    patch = str(node.get("patch_path") or "")
+    path = patch.split("://", 1)[1] if "://" in patch else str(node.get("original_file_path") or "")
+    return path.replace("\\", "/")
+
+
+def _fresh_manifest(project: Project, config: Config) -> list[str]:
+    """Make sure that there is a manifest and that it is of today, as far as dbt is there; return notes."""
+    shown = project.show(project.manifest_path)
+    if not project.manifest_path.is_file():
+        parse.run_parse(project, config)
+        return [f"{shown} was missing: ran `dbt parse`"]
+    newer = parse.newer_file(project)
+    if newer is None:
+        return []
+    older = f"{shown} is older than {project.show(newer)}"
+    if parse.dbt_command() is None:
+        return [f"{older}: run `dbt parse`"]
+    try:
+        parse.run_parse(project, config)
+    except SourceError as err:  # an old manifest is better than none, as long as the user knows
+        return [f"{older}, and it could not be renewed: {err}"]
+    return [f"{older}: ran `dbt parse`"]
+
+
+def _own_nodes(project: Project, manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the root project's nodes by unique id, in a stable order: sources, seeds, models, snapshots."""
+    name = (manifest.get("metadata") or {}).get("project_name") or project.name
+    order = {"source": 0, "seed": 1, "model": 2, "snapshot": 3}
+    found = {**manifest["nodes"], **(manifest.get("sources") or {})}
+    own = {
+        key: node
+        for key, node in found.items()
+        if node.get("resource_type") in order
+        and node.get("package_name") == name
+        and (node.get("config") or {}).get("enabled", True)
+    }
+    return dict(sorted(own.items(), key=lambda item: (order[item[1]["resource_type"]], item[0])))
+
+
+def _read_catalog_file(project: Project, manifest: Mapping[str, Any]) -> tuple[dict[str, _Listed], str]:
+    """Return the columns that `dbt docs generate` found in the database, and a note when it is unreadable."""
+    path = project.target / "catalog.json"
+    if not path.is_file():
+        return {}, ""
+    lower = (manifest.get("metadata") or {}).get("adapter_type") in _UPPER_CASE
+    try:
+        data = json.loads(path.read_bytes())
+        entries = {**(data.get("nodes") or {}), **(data.get("sources") or {})}
+        return {key: _listed(entry, lower) for key, entry in entries.items()}, ""
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as err:
+        return {}, f"{project.show(path)} cannot be read and was left out ({type(err).__name__}: {err})"
+
+
+def _listed(entry: Mapping[str, Any], lower: bool) -> _Listed:
+    columns = sorted((entry.get("columns") or {}).values(), key=lambda column: int(column.get("index") or 0))
+    pairs = []
+    comments = {}
+    for column in columns:
+        name = str(column["name"])
+        if lower and re.fullmatch(r"[A-Z_][A-Z0-9_$]*", name):
+            name = name.lower()
+        pairs.append((name, str(column.get("type") or "")))
+        comments[name] = str(column.get("comment") or "")
+    return _Listed(tuple(pairs), comments)
+
+
+class _Builder:
+    """Puts tables together from the manifest, the catalog file, the SQL and the seeds."""
+
+    def __init__(
+        self,
+        project: Project,
+        manifest: Mapping[str, Any],
+        own: Mapping[str, Mapping[str, Any]],
+        listed: Mapping[str, _Listed],
+    ) -> None:
+        self._project, self._own, self._listed = project, own, listed
+        self._nodes = {**manifest["nodes"], **(manifest.get("sources") or {})}
+        self._names = _shown_names(self._nodes)
+        self._facts = read_facts(manifest, self._names)
+        self._seeds = {
+            key: seed_columns(project.root, node)
+            for key, node in self._nodes.items()
+            if node.get("resource_type") == "seed"
+        }
+        self._inferred = self._infer(manifest)
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return every table of the project's own."""
+        return tuple(self._table(key, node) for key, node in self._own.items())
+
+    def _infer(self, manifest: Mapping[str, Any]) -> dict[str, Inferred]:
+        known: dict[str, tuple[tuple[str, str], ...]] = {}
+        for key, node in self._nodes.items():
+            is_source = node.get("resource_type") == "source"
+            if self._seeds.get(key):
+                known[key] = self._seeds[key]
+            elif key in self._listed and (is_source or not self._is_newer(node)):
+                known[key] = self._listed[key].columns
+        names = _qualified_names(self._nodes, self._names)
+        variables = self._project.variables
+        return SqlReader(self._project.root, manifest, known, names, variables).read_all()
+
+    def _is_newer(self, node: Mapping[str, Any]) -> bool:
+        """Tell whether a node's SQL changed after catalog.json was written."""
+        try:
+            written = (self._project.target / "catalog.json").stat().st_mtime_ns
+            source = self._project.root / str(node.get("original_file_path"))
+            return source.stat().st_mtime_ns > written
+        except OSError:
+            return False
+
+    def _table(self, key: str, node: Mapping[str, Any]) -> Table:
+        facts = self._facts.get(key) or Facts()
+        inferred = self._inferred.get(key)
+        columns = tuple(
+            self._column(name, kind, text, facts) for name, kind, text in self._merge(key, node, inferred)
+        )
+        return Table(
+            key=key,
+            name=self._names[key],
+            kind=str(node["resource_type"]),
+            schema=str(node.get("schema") or ""),
+            description=str(node.get("description") or "").strip(),
+            columns=facts.with_primary_key(columns),
+            sql=inferred.sql if inferred else "",
+            upstream=tuple(dict.fromkeys((node.get("depends_on") or {}).get("nodes") or ())),
+            path=table_path(node),
+        )
+
+    def _merge(
+        self, key: str, node: Mapping[str, Any], inferred: Inferred | None
+    ) -> list[tuple[str, str, str]]:
+        """Return (name, type, description) of a node's columns: the database's order, the YAML's spelling."""
+        documented = {str(column["name"]): column for column in (node.get("columns") or {}).values()}
+        spelled = {name.lower(): name for name in documented}
+        listed = self._listed.get(key)
+        types: dict[str, str] = {}
+        for name, kind in (*(inferred.columns if inferred else ()), *(listed.columns if listed else ())):
+            if kind or name.lower() not in types:
+                types[name.lower()] = kind
+        merged: dict[str, tuple[str, str, str]] = {}
+        names = [name for name, _ in self._ordered(key, node, inferred, listed)]
+        for name in (*names, *documented):
+            if name.lower() in merged and name not in documented:
+                continue
+            shown = name if name in documented else spelled.get(name.lower(), name)
+            column = documented.get(shown) or {}
+            kind = str(column.get("data_type") or types.get(name.lower(), ""))
+            merged.setdefault(
+                shown if shown in documented else name.lower(),
+                (shown, kind, str(column.get("description") or "").strip()),
+            )
+        return list(merged.values())
+
+    def _ordered(
+        self, key: str, node: Mapping[str, Any], inferred: Inferred | None, listed: _Listed | None
+    ) -> tuple[tuple[str, str], ...]:
+        """Return the names to show for a node, the surest source first."""
+        if self._seeds.get(key):
+            return self._seeds[key]
+        if listed is None or not listed.columns:
+            return inferred.columns if inferred else ()
+        if inferred is None or not inferred.complete or not self._is_newer(node):
+            return listed.columns
+        return inferred.columns  # the SQL changed since the database was looked at
+
+    def _column(self, name: str, kind: str, text: str, facts: Facts) -> Column:
+        fact = facts.column(name)
+        return Column(
+            name=name,
+            type=kind,
+            description=text,
+            primary_key=False,
+            not_null=fact.not_null,
+            unique=fact.unique,
+            foreign_key=fact.foreign_key,
+            values=fact.values,
+        )
+
+
+def _shown_names(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the name that people read for each node; versions of a model carry their number."""
+    names = {}
+    for key, node in nodes.items():
+        name = str(node.get("name"))
+        version = node.get("version")
+        names[key] = name if version is None else f"{name}_v{version}"
+    return names
+
+
+def _qualified_names(nodes: Mapping[str, Mapping[str, Any]], names: Mapping[str, str]) -> dict[str, str]:
+    """Return the names for use in SQL: with the schema in front where a name alone is not clear."""
+    kinds = ("source", *_KINDS)
+    counts = Counter(names[key] for key, node in nodes.items() if node.get("resource_type") in kinds)
+    return {
+        key: f"{nodes[key].get('schema')}.{name}" if counts[name] > 1 else name for key, name in names.items()
+    }

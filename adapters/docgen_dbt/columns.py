@@ -1,0 +1,367 @@
+"""Column names and types of models read from their SQL, upstream first, so that `select *` can be expanded."""
+
+from __future__ import annotations
+
+import csv
+import graphlib
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docgen_dbt.render import UNKNOWN, Renderer
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+    from sqlglot.schema import MappingSchema
+
+__all__ = ["Inferred", "SqlReader", "dialect_of", "seed_columns"]
+
+_DIALECTS = {"sqlserver": "tsql", "synapse": "tsql", "fabric": "tsql", "sparksql": "spark", "glue": "spark"}
+_SNAPSHOT_COLUMNS = {
+    "dbt_scd_id": "",
+    "dbt_updated_at": "timestamp",
+    "dbt_valid_from": "timestamp",
+    "dbt_valid_to": "timestamp",
+}
+_EPHEMERAL = "__dbt__cte__"  # dbt's prefix for an ephemeral model put into its reader's SQL
+_GENERATED_NAME = re.compile(r"^_col_\d+$")  # sqlglot's name for an expression without one
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """What the SQL of one node says about its columns."""
+
+    columns: tuple[tuple[str, str], ...] = ()  # name, type ("" when the SQL does not tell)
+    complete: bool = False  # False where a star or an unread macro may hide columns
+    sql: str = ""  # the query in sqlglot's own dialect, tables by the names that readers see
+
+
+def dialect_of(adapter_type: str) -> str:
+    """Return sqlglot's name for a dbt adapter, "" for one that it does not know."""
+    from sqlglot.dialects.dialect import Dialect
+
+    name = _DIALECTS.get(adapter_type, adapter_type)
+    return name if name and Dialect.get(name) else ""
+
+
+def seed_columns(root: Path, node: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return the header of a seed's CSV file with the types that its configuration names."""
+    config = node.get("config") or {}
+    path = Path(str(node.get("root_path") or root)) / str(node["original_file_path"])
+    if not path.is_file():  # a manifest that was made elsewhere
+        path = root / str(node["original_file_path"])
+    types = {str(name).lower(): str(kind) for name, kind in (config.get("column_types") or {}).items()}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file, delimiter=str(config.get("delimiter") or ",")), [])
+    except (OSError, UnicodeDecodeError, csv.Error, TypeError):
+        return ()
+    names = [name.strip() for name in header]
+    return tuple((name, types.get(name.lower(), "")) for name in names if name)
+
+
+class SqlReader:
+    """Reads the columns of every node of a manifest; upstream nodes are read before their readers."""
+
+    def __init__(
+        self,
+        root: Path,
+        manifest: Mapping[str, Any],
+        known: Mapping[str, tuple[tuple[str, str], ...]],
+        shown: Mapping[str, str],
+        variables: Mapping[str, Any],
+    ) -> None:
+        """Take the manifest, complete column lists by unique id, and the table name shown for each id."""
+        from sqlglot.schema import MappingSchema
+
+        self._root = root
+        self._nodes: dict[str, Mapping[str, Any]] = {
+            **(manifest.get("nodes") or {}),
+            **(manifest.get("sources") or {}),
+        }
+        adapter = str((manifest.get("metadata") or {}).get("adapter_type") or "")
+        self._dialect = dialect_of(adapter)
+        self._known, self._shown = known, shown
+        self._renderer = Renderer(manifest, self._relation, variables)
+        self._schema: MappingSchema = MappingSchema(dialect=self._dialect)
+        self._numbers = {key: f"n{number}" for number, key in enumerate(self._nodes)}
+        self._relations = self._index()
+        self._spelling: dict[str, dict[str, str]] = {}
+
+    def read_all(self) -> dict[str, Inferred]:
+        """Return what was read, by unique id; nodes that say nothing are left out."""
+        found: dict[str, Inferred] = {}
+        with _quiet_sqlglot():
+            for key in self._order():
+                node = self._nodes[key]
+                if node.get("resource_type") in ("model", "snapshot"):
+                    inferred = self._read_sql(key, node)
+                    if inferred is not None:
+                        found[key] = inferred
+                columns = self._known.get(key) or ()
+                if not columns and key in found and found[key].complete:
+                    columns = found[key].columns
+                if columns:
+                    self._remember(key, columns)
+        return found
+
+    def _order(self) -> list[str]:
+        graph = {
+            key: [parent for parent in _parents(node) if parent in self._nodes]
+            for key, node in self._nodes.items()
+            if node.get("resource_type") in ("model", "seed", "snapshot", "source")
+        }
+        try:
+            return list(graphlib.TopologicalSorter(graph).static_order())
+        except graphlib.CycleError:  # dbt refuses cycles; a hand-made manifest may hold one
+            return list(graph)
+
+    def _relation(self, key: str) -> str:
+        node = self._nodes.get(key) or {}
+        return str(node.get("relation_name") or "") or f"{_EPHEMERAL}{node.get('name')}"
+
+    def _index(self) -> dict[tuple[str, ...], str]:
+        """Return unique ids by the parts of a table's name: three, two, and one where that is clear."""
+        relations: dict[tuple[str, ...], str] = {}
+        for key, node in self._nodes.items():
+            if node.get("resource_type") not in ("model", "seed", "snapshot", "source"):
+                continue
+            if (node.get("config") or {}).get("materialized") == "ephemeral":
+                relations[(f"{_EPHEMERAL}{node['name']}".lower(),)] = key
+                continue
+            name = node.get("identifier") or node.get("alias") or node["name"]
+            parts = [str(node.get(part) or "").lower() for part in ("database", "schema")]
+            full = (*parts, str(name).lower())
+            for start in range(3):
+                relations.setdefault(full[start:], key)
+        return relations
+
+    def _remember(self, key: str, columns: tuple[tuple[str, str], ...]) -> None:
+        """Make a table's columns known to the queries that read it."""
+        from sqlglot import exp
+
+        types: dict[Any, Any] = {
+            exp.to_identifier(name.lower(), quoted=True): self._type(kind) for name, kind in columns
+        }
+        self._schema.add_table(exp.to_table(self._numbers[key]), types, dialect=self._dialect)
+        self._spelling[key] = {name.lower(): name for name, _ in columns}
+
+    def _type(self, kind: str) -> Any:
+        from sqlglot import exp
+        from sqlglot.errors import SqlglotError
+
+        try:
+            return exp.DataType.build(kind or "unknown", dialect=self._dialect, udt=True)
+        except (SqlglotError, ValueError):
+            return exp.DataType.build("unknown")
+
+    def _read_sql(self, key: str, node: Mapping[str, Any]) -> Inferred | None:
+        if node.get("language", "sql") != "sql":
+            return None
+        best: Inferred | None = None
+        for text in self._texts(node):
+            inferred = self._infer(key, node, text)
+            if inferred is not None and inferred.complete:
+                return inferred
+            best = best or inferred
+        return best
+
+    def _texts(self, node: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the SQL of a node, the surest first: what dbt compiled, then what we can render."""
+        compiled = self._compiled(node)
+        if compiled:
+            yield compiled
+        rendered = self._renderer.render(node)
+        if rendered and rendered.strip():
+            yield rendered
+
+    def _compiled(self, node: Mapping[str, Any]) -> str:
+        if node.get("compiled_code"):
+            return str(node["compiled_code"])
+        path = node.get("compiled_path")
+        written = self._root / str(path) if path else None
+        source = self._root / str(node.get("original_file_path"))
+        try:  # `dbt parse` forgets compiled code that a file may still hold
+            if written and written.stat().st_mtime_ns >= source.stat().st_mtime_ns:
+                return written.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            pass
+        return ""
+
+    def _infer(self, key: str, node: Mapping[str, Any], text: str) -> Inferred | None:
+        import sqlglot
+        from sqlglot import exp
+        from sqlglot.errors import SqlglotError
+
+        try:
+            statements = [part for part in sqlglot.parse(text, dialect=self._dialect) if part is not None]
+            queries = [part for part in statements if isinstance(part, exp.Query)]
+            if not queries:
+                return None
+            query = queries[-1]
+            spelling = self._point_to_nodes(query, _parents(node))
+            shown = self._show(query)
+            columns, complete = self._select(query, spelling)
+        except (SqlglotError, *_SQLGLOT_BUGS):
+            return None
+        if node["resource_type"] == "snapshot":
+            columns = _with_snapshot_columns(columns, node)
+        return Inferred(columns, complete, shown)
+
+    def _point_to_nodes(self, query: exp.Query, parents: list[str]) -> dict[str, str]:
+        """Rename tables that are nodes to our numbers; return how column names are spelled, by lower case."""
+        from sqlglot import exp
+
+        spelling: dict[str, str] = {}
+        _drop_ephemeral_ctes(query)
+        ctes = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
+        for table in list(query.find_all(exp.Table)):
+            parts = tuple(part.name.lower() for part in table.parts)
+            if len(parts) == 1 and parts[0] in ctes:
+                continue
+            key = self._relations.get(parts)
+            if key is None or (len(parts) == 1 and key not in parents):
+                continue
+            if not table.alias:
+                table.set("alias", exp.TableAlias(this=exp.to_identifier(table.name)))
+                table.meta["unaliased"] = table.name
+            table.meta["node"] = key
+            table.set("db", None)
+            table.set("catalog", None)
+            table.set("this", exp.to_identifier(self._numbers[key], quoted=True))
+            spelling.update(self._spelling.get(key, {}))
+        for identifier in query.find_all(exp.Identifier):
+            spelling[identifier.name.lower()] = identifier.name
+        for select in query.selects:
+            name = select.alias_or_name
+            if name and name != "*":
+                spelling[name.lower()] = name
+        return spelling
+
+    def _show(self, query: exp.Query) -> str:
+        """Return the query as readers see it: tables by their shown names, in sqlglot's own dialect."""
+        from sqlglot import exp
+        from sqlglot.errors import ErrorLevel
+
+        copy = query.copy()
+        used = {column.table.lower() for column in copy.find_all(exp.Column)}
+        for table in list(copy.find_all(exp.Table)):
+            key = table.meta.get("node")
+            if key is not None:
+                shown = self._shown.get(key, str(self._nodes[key]["name"]))
+                table.replace(_shown_table(table, shown, used))
+        return copy.sql(pretty=True, unsupported_level=ErrorLevel.IGNORE)
+
+    def _select(
+        self, query: exp.Query, spelling: Mapping[str, str]
+    ) -> tuple[tuple[tuple[str, str], ...], bool]:
+        """Return the columns of a query and whether they are all."""
+        from sqlglot import exp
+        from sqlglot.optimizer.annotate_types import annotate_types
+        from sqlglot.optimizer.qualify import qualify
+
+        for identifier in query.find_all(
+            exp.Identifier
+        ):  # dbt's users mix cases; databases mostly do not care
+            identifier.set("this", identifier.name.lower())
+            identifier.set("quoted", True)
+        unread = any(_is_unknown(select) for select in query.selects)
+        qualified = qualify(
+            query,
+            dialect=self._dialect or None,
+            schema=self._schema,
+            validate_qualify_columns=False,
+            allow_partial_qualification=True,
+            quote_identifiers=False,
+        )
+        annotated = annotate_types(qualified, schema=self._schema, dialect=self._dialect or None)
+        if not isinstance(annotated, exp.Query):
+            return (), False
+        columns: dict[str, str] = {}
+        complete = not unread
+        for select in annotated.selects:
+            name = select.alias_or_name
+            if select.is_star or _is_unknown(select) or _GENERATED_NAME.match(name) or not name:
+                complete = False
+                continue
+            columns.setdefault(spelling.get(name.lower(), name), _type_name(select, self._dialect))
+        return tuple(columns.items()), complete and bool(columns)
+
+
+# What sqlglot raises on SQL that it half understands, beside its own errors.
+_SQLGLOT_BUGS = (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError, AssertionError)
+
+
+def _parents(node: Mapping[str, Any]) -> list[str]:
+    return [str(parent) for parent in (node.get("depends_on") or {}).get("nodes") or ()]
+
+
+def _drop_ephemeral_ctes(query: exp.Query) -> None:
+    """Take out the ephemeral models that dbt put in: they are tables of their own here."""
+    clause = query.args.get("with_") or query.args.get("with")
+    if clause is None:
+        return
+    kept = [cte for cte in clause.expressions if not cte.alias.startswith(_EPHEMERAL)]
+    if kept:
+        clause.set("expressions", kept)
+    else:
+        clause.pop()
+
+
+def _shown_table(table: exp.Table, shown: str, used: set[str]) -> exp.Table:
+    """Return a table by its shown name, without the alias that we gave it where nothing needs that."""
+    from sqlglot import exp
+
+    parts = [exp.to_identifier(part) for part in shown.split(".")]
+    copy = table.copy()
+    copy.set("this", parts[-1])
+    copy.set("db", parts[-2] if len(parts) > 1 else None)
+    unaliased = table.meta.get("unaliased")
+    if unaliased is not None and unaliased.lower() not in used - {parts[-1].name.lower()}:
+        copy.set("alias", None)
+    return copy
+
+
+def _is_unknown(select: exp.Expr) -> bool:
+    from sqlglot import exp
+
+    return isinstance(select, exp.Anonymous) and str(select.this).lower() == UNKNOWN
+
+
+def _type_name(select: exp.Expr, dialect: str) -> str:
+    from sqlglot import exp
+
+    kind = select.type
+    if kind is None or kind.is_type(exp.DataType.Type.UNKNOWN, exp.DataType.Type.NULL):
+        return ""
+    return kind.sql(dialect=dialect or None)
+
+
+def _with_snapshot_columns(
+    columns: tuple[tuple[str, str], ...], node: Mapping[str, Any]
+) -> tuple[tuple[str, str], ...]:
+    """Return a snapshot's columns with those that dbt adds, under the names its configuration gives them."""
+    config = node.get("config") or {}
+    renamed = config.get("snapshot_meta_column_names") or {}
+    added = dict(_SNAPSHOT_COLUMNS)
+    if config.get("hard_deletes") == "new_record":
+        added["dbt_is_deleted"] = ""
+    have = {name.lower() for name, _ in columns}
+    extra = ((str(renamed.get(name) or name), kind) for name, kind in added.items())
+    return (*columns, *(pair for pair in extra if pair[0].lower() not in have))
+
+
+@contextmanager
+def _quiet_sqlglot() -> Iterator[None]:
+    """Keep sqlglot's warnings about SQL it does not know off the user's screen."""
+    logger = logging.getLogger("sqlglot")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,52 @@
+"""The dbt side of the hooks: reads a project's artifacts, writes its property files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from docgen_plugin.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from docgen_plugin.config import Config
+    from docgen_plugin.model import Catalog, Change, WriteReport
+
+__all__ = ["find_project", "read_catalog", "write_descriptions"]
+
+
+@hookimpl
+def read_catalog(source: str, config: Config) -> Catalog | None:
+    """Return the catalog of a dbt project, or None when `source` is not one."""
+    root = find_project(source)
+    if root is None:
+        return None
+    from docgen_dbt import artifacts
+
+    return artifacts.read_project(root, config)
+
+
+@hookimpl
+def write_descriptions(
+    source: str, changes: Sequence[Change], dry_run: bool, config: Config
+) -> WriteReport | None:
+    """Write descriptions into a dbt project's property files, or return None when `source` is not one."""
+    root = find_project(source)
+    if root is None:
+        return None
+    from docgen_dbt import properties
+
+    return properties.write_project(root, changes, dry_run, config)
+
+
+def find_project(source: str) -> Path | None:
+    """Return the folder of the dbt project that `source` names, or None when it names none."""
+    if "://" in source or "\0" in source:
+        return None
+    path = Path(source).expanduser()
+    if path.name in ("dbt_project.yml", "dbt_project.yaml") and path.is_file():
+        return path.resolve().parent
+    if (path / "dbt_project.yml").is_file():
+        return path.resolve()
+    return None

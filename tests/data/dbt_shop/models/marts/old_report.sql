@@ -1,0 +1,3 @@
+{{ config(enabled=false) }}
+
+select 1 as x
