@@ -1,0 +1,124 @@
+"""How each dialect spells a comment: quoting, escaping, the longest text it takes. Pure, needs no driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["DIALECTS", "Limit", "Rules", "clean", "fit"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_SENTENCE = re.compile(r"[.!?。！？](?=\s|$)|[。！？]")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The longest text a dialect takes; 0 is none that its documentation names."""
+
+    length: int = 0
+    unit: str = "characters"  # characters, bytes (UTF-8) or UTF-16 bytes
+
+    def measure(self, text: str) -> int:
+        """Return the length of a text in this limit's unit."""
+        if self.unit == "bytes":
+            return len(text.encode("utf-8"))
+        if self.unit == "UTF-16 bytes":
+            return len(text.encode("utf-16-le"))
+        return len(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How one dialect writes names and texts."""
+
+    quote: str = '"'  # around identifiers, doubled inside
+    backslash: bool = False  # a backslash in a literal is an escape, so it is doubled
+    backslash_quote: bool = False  # a quote in a literal is written \\' rather than ''
+    prefix: str = ""  # before a literal
+    column_limit: Limit = Limit()
+    table_limit: Limit = Limit()
+    transaction: bool = False  # DDL can be rolled back
+
+    def name(self, *parts: str) -> str:
+        """Return a dotted name, each part quoted; always, so that case and reserved words never matter."""
+        quote = self.quote
+        double = f"\\{quote}" if self.backslash_name else quote * 2
+        escape: Callable[[str], str] = (
+            (lambda part: part.replace("\\", "\\\\")) if self.backslash_name else lambda part: part
+        )
+        return ".".join(f"{quote}{escape(part).replace(quote, double)}{quote}" for part in parts if part)
+
+    backslash_name: bool = False  # the quote inside an identifier is escaped with a backslash
+
+    def literal(self, text: str) -> str:
+        """Return a text as a literal."""
+        if self.backslash:
+            text = text.replace("\\", "\\\\")
+        text = text.replace("'", "\\'" if self.backslash_quote else "''")
+        return f"{self.prefix}'{text}'"
+
+
+# Limits. MySQL: dev.mysql.com/doc/refman/8.4/en/create-table.html, and run on MariaDB 10.11. SQL Server:
+# learn.microsoft.com, sp_addextendedproperty. Oracle: Database SQL Language Reference, COMMENT. BigQuery:
+# cloud.google.com/bigquery/quotas. The others name none for the statement.
+_MYSQL = Rules(quote="`", backslash=True, column_limit=Limit(1024), table_limit=Limit(2048))
+_MSSQL_LIMIT = Limit(7500, "UTF-16 bytes")
+_ORACLE_LIMIT = Limit(4000, "bytes")
+
+DIALECTS = {
+    "bigquery": Rules(
+        quote="`",
+        backslash=True,
+        backslash_quote=True,
+        backslash_name=True,
+        column_limit=Limit(1024),
+        table_limit=Limit(16384),
+    ),
+    "clickhouse": Rules(quote="`", backslash=True, backslash_quote=True, backslash_name=True),
+    "databricks": Rules(quote="`", backslash=True, backslash_quote=True),
+    "duckdb": Rules(transaction=True),
+    "mariadb": _MYSQL,
+    "mssql": Rules(prefix="N", column_limit=_MSSQL_LIMIT, table_limit=_MSSQL_LIMIT, transaction=True),
+    "mysql": _MYSQL,
+    "oracle": Rules(column_limit=_ORACLE_LIMIT, table_limit=_ORACLE_LIMIT),
+    "postgresql": Rules(transaction=True),
+    "redshift": Rules(transaction=True),
+    "snowflake": Rules(backslash=True),
+    "trino": Rules(),
+}
+
+
+def clean(text: str) -> str:
+    """Return a text without what no database keeps: control characters but newline and tab, lone surrogates.
+
+    >>> clean("a\\x00b\\r\\nc")
+    'ab\\nc'
+    """
+    return _CONTROL.sub("", text)
+
+
+def fit(text: str, limit: Limit) -> tuple[str, str]:
+    """Return the text cut to a limit at the end of a sentence, else of a word, and a note where it was cut.
+
+    >>> fit("One. Two is longer.", Limit(10))
+    ('One.', 'cut from 19 to 4 characters, the limit is 10')
+    """
+    whole = limit.measure(text)
+    if not limit.length or whole <= limit.length:
+        return text, ""
+    low, high = 0, len(text)  # the longest prefix that fits, found by halving: bytes are not characters
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if limit.measure(text[:middle]) <= limit.length else (low, middle - 1)
+    prefix = text[:low]
+    ends = [found.end() for found in _SENTENCE.finditer(text, 0, low + 1) if found.end() <= low]
+    if ends:
+        short = prefix[: ends[-1]]
+    else:
+        room = low - 3  # the ellipsis takes at most three bytes
+        short = text[:room]
+        if " " in short and not text[room : room + 1].isspace():
+            short = short[: short.rindex(" ")]
+        short = short.rstrip() + "…"
+    return short, f"cut from {whole} to {limit.measure(short)} {limit.unit}, the limit is {limit.length}"
