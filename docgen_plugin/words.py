@@ -1,0 +1,230 @@
+"""Identifiers as words: split, expanded, singular; and SQL types as families. Facts in lexicon/."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+
+__all__ = [
+    "FAMILIES",
+    "abbreviations",
+    "display_forms",
+    "entity_words",
+    "expand",
+    "family",
+    "name_words",
+    "plural",
+    "singular",
+    "split_identifier",
+]
+
+FAMILIES = ("text", "int", "num", "bool", "date", "time", "ts", "json", "array", "binary", "uuid", "geo")
+
+_WORD = re.compile(
+    r"[A-Z]{2,}s(?![a-z])"  # IDs, URLs
+    r"|[A-Z]+(?=[A-Z][a-z])"  # HTTP in HTTPServer
+    r"|[A-Z]?[a-z]+|[A-Z]+|\d+"
+    r"|[^\W\d_A-Za-z]+"  # letters of other scripts
+)
+
+# order matters: the first pattern found in the lower-case type wins
+_TYPE_PATTERNS = (
+    (r"\[\]|^array|^list\b|^_\w|^repeated", "array"),
+    (r"interval|duration", "text"),
+    (r"uuid|guid|uniqueidentifier", "uuid"),
+    (r"json|variant|object|struct|record|map|hstore|xml|super\b", "json"),
+    (r"geo|^point|polygon|linestring|spatial", "geo"),
+    (r"timestamp|datetime|timestamptz|timestamp_", "ts"),
+    (r"^date", "date"),
+    (r"^time", "time"),
+    (r"bool|^bit$|^bit\(1\)|^tinyint\(1\)", "bool"),
+    (r"binary|blob|bytea|bytes|image|raw", "binary"),
+    (r"char|text|string|enum|clob|name|citext|inet|cidr|macaddr|^set\b|url|uri|email", "text"),
+    (r"^number\(\d+(,\s*0)?\)|^decimal\(\d+(,\s*0)?\)$|^numeric\(\d+(,\s*0)?\)$", "int"),
+    (r"int|serial|long|short|year|oid", "int"),
+    (r"num|dec|double|float|real|money|currency|percent|fixed", "num"),
+)
+_TYPES = tuple((re.compile(pattern), family) for pattern, family in _TYPE_PATTERNS)
+
+
+def split_identifier(name: str) -> list[str]:
+    """Return the lower-case words of an identifier in any naming style.
+
+    >>> split_identifier("CustAcctNbr"), split_identifier("CUST-ACCT-NBR"), split_identifier("addr1")
+    (['cust', 'acct', 'nbr'], ['cust', 'acct', 'nbr'], ['addr', '1'])
+    >>> split_identifier("userIDs"), split_identifier("HTTPStatusCode")
+    (['user', 'ids'], ['http', 'status', 'code'])
+    """
+    return [word.lower() for word in _WORD.findall(name)]
+
+
+@cache
+def family(sql_type: str) -> str:
+    """Return the type family of an SQL type, "" when the type is empty or unknown; source: FAMILIES.
+
+    >>> family("character varying(40)"), family("NUMBER(38,0)"), family("timestamp with time zone")
+    ('text', 'int', 'ts')
+    >>> family("bigint"), family("double precision"), family("")
+    ('int', 'num', '')
+    """
+    lowered = sql_type.strip().lower()
+    if not lowered:
+        return ""
+    for pattern, name in _TYPES:
+        if pattern.search(lowered):
+            return name
+    return ""
+
+
+@cache
+def _read(name: str) -> tuple[tuple[str, ...], ...]:
+    text = files("docgen_plugin").joinpath("lexicon", name).read_text(encoding="utf-8")
+    return tuple(tuple(line.split("\t")) for line in text.splitlines() if line and not line.startswith("#"))
+
+
+@cache
+def abbreviations() -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return abbreviation -> ((expansion, certainty), ...), the most frequent meaning first.
+
+    Certainty is `sure` or `usual` (expanded before the model sees the name), `context` (left to the
+    model) or `keep` (an acronym that is written as it is).
+    """
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
+    for short, long, certainty in _read("abbreviations.tsv"):
+        found[short] = (*found.get(short, ()), (long, certainty))
+    return found
+
+
+@cache
+def display_forms() -> dict[str, str]:
+    """Return word -> how it is printed in a sentence, for acronyms: {"id": "ID", "url": "URL", ...}."""
+    return {row[0].lower(): row[0] for row in _read("acronyms.tsv")}
+
+
+@cache
+def _expansions() -> dict[str, tuple[str, ...]]:
+    return {
+        short: tuple(meanings[0][0].lower().split())
+        for short, meanings in abbreviations().items()
+        if meanings[0][1] in ("sure", "usual")
+    }
+
+
+def expand(words: list[str]) -> list[str]:
+    """Return the words with every unambiguous abbreviation written out.
+
+    >>> expand(["cust", "acct", "nbr"])
+    ['customer', 'account', 'number']
+    """
+    expansions = _expansions()
+    written: list[str] = []
+    for word in words:
+        for part in expansions.get(word, (word,)):
+            # `amt_amount`, `dob_date`: the expansion must not say a word twice
+            if not written or written[-1] != part or part.isdigit():
+                written.append(part)
+    return written
+
+
+@cache
+def name_words(name: str) -> tuple[str, ...]:
+    """Return an identifier as the words a person would read: split, then expanded.
+
+    >>> name_words("CustAcctNbr")
+    ('customer', 'account', 'number')
+    """
+    return tuple(expand(split_identifier(name)))
+
+
+_LAYERS = frozenset(
+    "stg staging int intermediate base raw src source tbl table dim dimension fct fact mart rpt report vw view v "
+    "dwh dw ods edw lnd landing tmp temp snapshot snap seed ref lkp lookup hist xref bridge brg agg mv obt "
+    "t d f dbo".split()
+)
+
+
+def entity_words(table_name: str) -> tuple[str, ...]:
+    """Return the words for what one row of a table is: no layer prefix or source name, last word singular.
+
+    >>> entity_words("stg_shopify__order_lines"), entity_words("DimCustomer"), entity_words("fct_orders")
+    (('order', 'line'), ('customer',), ('order',))
+    """
+    own = table_name.rsplit("__", 1)[-1] if "__" in table_name.strip("_") else table_name
+    words = split_identifier(own)
+    while len(words) > 1 and words[0] in _LAYERS:
+        words = words[1:]
+    while len(words) > 1 and words[-1] in _LAYERS | {"v", "history", "all"}:
+        words = words[:-1]
+    words = expand(words) or ["record"]
+    return (*words[:-1], singular(words[-1]))
+
+
+_IRREGULAR = {
+    "people": "person",
+    "children": "child",
+    "men": "man",
+    "women": "woman",
+    "indices": "index",
+    "vertices": "vertex",
+    "matrices": "matrix",
+    "criteria": "criterion",
+    "analyses": "analysis",
+    "diagnoses": "diagnosis",
+    "bases": "base",
+    "feet": "foot",
+    "leaves": "leaf",
+    "shelves": "shelf",
+    "lives": "life",
+    "buses": "bus",
+    "caches": "cache",
+    "movies": "movie",
+    "cookies": "cookie",
+}
+_PLURALS = {one: many for many, one in _IRREGULAR.items()}
+_INVARIANT = frozenset(
+    "series species news status address analysis basis bonus business access process progress class pass "
+    "canvas gas bus lens data metadata media sms gps dns aws sales savings statistics analytics goods details "
+    "logistics premises headquarters telemetry inventory equipment information content traffic stock staff "
+    "revenue spend usage diagnosis focus radius census virus campus corpus loss less excess success".split()
+)
+
+
+def singular(word: str) -> str:
+    """Return the singular of an English noun, lower case, by rule and a list of exceptions.
+
+    >>> [singular(word) for word in ("orders", "addresses", "categories", "status", "boxes", "people")]
+    ['order', 'address', 'category', 'status', 'box', 'person']
+    """
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word in _INVARIANT or len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+        return word
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "shes", "ches", "xes", "zzes")):
+        return word[:-2]
+    return word[:-1]
+
+
+def plural(word: str) -> str:
+    """Return the plural of an English noun, lower case; a word that looks plural stays.
+
+    >>> [plural(word) for word in ("order", "address", "category", "day", "orders", "person")]
+    ['orders', 'addresses', 'categories', 'days', 'orders', 'people']
+    """
+    if word in _PLURALS:
+        return _PLURALS[word]
+    if word in _IRREGULAR or (word.endswith("s") and singular(word) != word):
+        return word
+    if word in ("status", "address", "process", "bonus", "business", "class", "bus", "lens", "loss", "pass"):
+        return word + "es"
+    if word in ("analysis", "diagnosis", "basis"):
+        return word[:-2] + "es"
+    if word in _INVARIANT:
+        return word
+    if word.endswith(("s", "x", "z", "ch", "sh")):
+        return word + "es"
+    if word.endswith("y") and word[-2:-1] not in "aeiou":
+        return word[:-1] + "ies"
+    return word + "s"
