@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from docgen_sqlalchemy.dialects import DIALECTS, Rules
 
-__all__ = ["Place", "comment_sql", "refusal"]
+__all__ = ["NewText", "Place", "alter_table", "comment_sql", "refusal"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """A column's new comment with the definition that MySQL and MariaDB want around it, word for word."""
+
+    before: str  # "`id` int(11) NOT NULL"
+    text: str
+    after: str = ""  # " CHECK (`id` > 0)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +27,6 @@ class Place:
     table: str
     kind: str = "table"  # table, view, materialized view, foreign table
     column: str = ""
-    definition: str = ""  # MySQL and MariaDB: the column's whole definition without its comment
 
 
 def refusal(dialect: str, place: Place) -> str:
@@ -36,17 +44,35 @@ def refusal(dialect: str, place: Place) -> str:
     return ""
 
 
-def comment_sql(dialect: str, place: Place, text: str) -> str:
-    """Return the statement that sets a comment, without its semicolon.
+def comment_sql(dialect: str, place: Place, text: str, definition: tuple[str, str] = ("", "")) -> str:
+    r"""Return the statement that sets a comment, without its semicolon.
 
-    The text is written as it is: clean it and cut it to the dialect's limit before. A dialect that is not
-    in DIALECTS is our own mistake.
+    The text is written as it is: clean it and cut it to the dialect's limit before. `definition` is what
+    stands before and after the comment in a column's definition, for MySQL and MariaDB.
 
     >>> comment_sql("postgresql", Place("public", "film", column="title"), "The film's title")
-    'COMMENT ON COLUMN "public"."film"."title" IS \\'The film\\'\\'s title\\''
+    'COMMENT ON COLUMN "public"."film"."title" IS \'The film\'\'s title\''
     """
-    builder = _BUILDERS.get(dialect, _comment_on)
-    return builder(DIALECTS[dialect], place, text)
+    if dialect in ("mysql", "mariadb"):
+        if place.column:
+            return alter_table(dialect, place, [NewText(definition[0], text, definition[1])])
+        return alter_table(dialect, place, [], text)
+    return _BUILDERS.get(dialect, _comment_on)(DIALECTS[dialect], place, text)
+
+
+def alter_table(dialect: str, place: Place, columns: Sequence[NewText], table_text: str = "") -> str:
+    """Return the one ALTER TABLE of MySQL or MariaDB that sets the comments of many columns and the table.
+
+    INPLACE makes the server refuse rather than copy the table, should it see more than new comments.
+    """
+    rules = DIALECTS[dialect]
+    clauses = [
+        f"MODIFY COLUMN {column.before} COMMENT {rules.literal(column.text)}{column.after}"
+        for column in columns
+    ]
+    if table_text:
+        clauses.append(f"COMMENT = {rules.literal(table_text)}")
+    return f"ALTER TABLE {rules.name(place.schema, place.table)} ALGORITHM=INPLACE, {', '.join(clauses)}"
 
 
 def _comment_on(rules: Rules, place: Place, text: str) -> str:
@@ -61,14 +87,6 @@ def _oracle(rules: Rules, place: Place, text: str) -> str:
     # COMMENT ON TABLE is for views too; a materialized view has its own word
     kind = place.kind if place.kind == "materialized view" else "table"
     return _comment_on(rules, Place(place.schema, place.table, kind, place.column), text)
-
-
-def _mysql(rules: Rules, place: Place, text: str) -> str:
-    table = rules.name(place.schema, place.table)
-    if not place.column:
-        return f"ALTER TABLE {table} COMMENT = {rules.literal(text)}"
-    assert place.definition, "a column of MySQL needs its definition: see table_ddl.py"
-    return f"ALTER TABLE {table} MODIFY COLUMN {place.definition} COMMENT {rules.literal(text)}"
 
 
 def _mssql(rules: Rules, place: Place, text: str) -> str:
@@ -120,8 +138,6 @@ _BUILDERS: dict[str, Callable[[Rules, Place, str], str]] = {
     "bigquery": _bigquery,
     "clickhouse": _clickhouse,
     "databricks": _databricks,
-    "mariadb": _mysql,
     "mssql": _mssql,
-    "mysql": _mysql,
     "oracle": _oracle,
 }

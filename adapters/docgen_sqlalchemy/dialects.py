@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 __all__ = ["DIALECTS", "Limit", "Rules", "clean", "fit"]
@@ -34,7 +33,8 @@ class Rules:
 
     quote: str = '"'  # around identifiers, doubled inside
     backslash: bool = False  # a backslash in a literal is an escape, so it is doubled
-    backslash_quote: bool = False  # a quote in a literal is written \\' rather than ''
+    backslash_quote: bool = False  # a quote in a literal is escaped with a backslash, not doubled
+    backslash_name: bool = False  # so is the quote inside an identifier
     prefix: str = ""  # before a literal
     column_limit: Limit = Limit()
     table_limit: Limit = Limit()
@@ -42,14 +42,12 @@ class Rules:
 
     def name(self, *parts: str) -> str:
         """Return a dotted name, each part quoted; always, so that case and reserved words never matter."""
-        quote = self.quote
-        double = f"\\{quote}" if self.backslash_name else quote * 2
-        escape: Callable[[str], str] = (
-            (lambda part: part.replace("\\", "\\\\")) if self.backslash_name else lambda part: part
-        )
-        return ".".join(f"{quote}{escape(part).replace(quote, double)}{quote}" for part in parts if part)
+        return ".".join(f"{self.quote}{self._escape(part)}{self.quote}" for part in parts if part)
 
-    backslash_name: bool = False  # the quote inside an identifier is escaped with a backslash
+    def _escape(self, part: str) -> str:
+        if self.backslash_name:
+            return part.replace("\\", "\\\\").replace(self.quote, "\\" + self.quote)
+        return part.replace(self.quote, self.quote * 2)
 
     def literal(self, text: str) -> str:
         """Return a text as a literal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from docgen_sqlalchemy.values import enum_values, short_type
 __all__ = ["read", "schemas"]
 
 _SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
+
+_TYPE_COMMENT = re.compile(r"/\*.*?\*/")
 
 _KINDS = {"BASE TABLE": "table", "SYSTEM VERSIONED": "table", "VIEW": "view"}
 
@@ -86,10 +89,10 @@ def read(connection: Connection, names: Sequence[str], definitions: bool) -> Rea
     kept = {(relation.schema, relation.name) for relation in reading.relations}
     for schema, table, name, type_text, comment, nullable in _rows(connection, _COLUMNS, names):
         if (schema, table) in kept:
-            values = enum_values(type_text)
-            reading.fields.append(
-                Field(schema, table, name, short_type(type_text), comment or "", nullable == "NO", values)
-            )
+            # labels come escaped as in a literal; a compressed column says so in a comment of its type
+            values = tuple(label.replace("\\\\", "\\") for label in enum_values(type_text))
+            shown = _TYPE_COMMENT.sub("", short_type(type_text)).strip()
+            reading.fields.append(Field(schema, table, name, shown, comment or "", nullable == "NO", values))
     reading.constraints.extend(_keys(connection, names))
     for schema, table, check in _checks(connection, names):
         reading.constraints.append(Constraint(schema, table, "check", check=check))

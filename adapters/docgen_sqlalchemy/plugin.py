@@ -47,6 +47,6 @@ def write_descriptions(
     """
     if not _URL.match(source):
         return None
-    from docgen_sqlalchemy import write
+    from docgen_sqlalchemy.write import write
 
-    return write.write(source, changes, dry_run, config)
+    return write(source, changes, dry_run, config)
