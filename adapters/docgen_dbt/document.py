@@ -1,0 +1,180 @@
+"""A property file as text plus what PyYAML composed from it: where every entry and value stands."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+__all__ = ["Document", "Refused", "is_empty", "pairs", "parse_document", "yaml_problem"]
+
+_NULL_TAG = "tag:yaml.org,2002:null"
+_HEADER = re.compile(r"[|>][-+0-9]*")
+
+
+class Refused(Exception):
+    """A change that cannot be made in this file; the text says why in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One parsed property file; positions are offsets into `text`, which has no byte order mark."""
+
+    text: str
+    root: yaml.MappingNode | None  # None for a file that holds nothing
+    data: dict[str, Any]
+    newline: str
+    anchors: list[int] = field(default_factory=list)  # where anchors, aliases and tags stand, in order
+
+    def section(self, key: str) -> tuple[yaml.Node, yaml.Node] | None:
+        """Return the key and value nodes of a top-level section, or None.
+
+        Raises:
+            Refused: when the file has that section twice.
+        """
+        if self.root is None:
+            return None
+        found = pairs(self.root, key)
+        if len(found) > 1:
+            raise Refused(f"'{key}:' stands twice in the file")
+        return found[0] if found else None
+
+    def check_plain(self, node: yaml.Node) -> None:
+        """Refuse a node that holds anchors, aliases or tags: changing one place there changes others.
+
+        Raises:
+            Refused: when it does.
+        """
+        position = bisect_left(self.anchors, node.start_mark.index)
+        if position < len(self.anchors) and self.anchors[position] < max(
+            node.end_mark.index, node.start_mark.index + 1
+        ):
+            raise Refused("the entry uses a YAML anchor, alias or tag")
+
+    def line_end(self, offset: int) -> int:
+        """Return where the line that holds an offset ends, its line break left out."""
+        match = re.compile(r"[\r\n]").search(self.text, offset)
+        return match.start() if match else len(self.text)
+
+    def line_start(self, offset: int) -> int:
+        """Return where the line that holds an offset starts."""
+        return max(self.text.rfind("\n", 0, offset), self.text.rfind("\r", 0, offset)) + 1
+
+    def after_colon(self, key: yaml.Node) -> int:
+        """Return the offset behind the colon that follows a key."""
+        match = re.compile(r"\s*:").match(self.text, key.end_mark.index)
+        if match is None:
+            raise Refused("a key without a colon right behind it")
+        return match.end()
+
+    def content_end(self, node: yaml.Node, column: int) -> int:
+        """Return where the last character of a node stands, comments and blank lines behind it left out.
+
+        `column` is where the key or dash that owns the node stands.
+        """
+        if isinstance(node, yaml.ScalarNode):
+            if node.style in ("|", ">"):
+                return self.block_end(node, column)
+            return _end(node)
+        if not isinstance(node, yaml.CollectionNode) or node.flow_style or not node.value:
+            return _end(node)
+        if isinstance(node, yaml.MappingNode):
+            key, value = node.value[-1]
+            if _is_blank(value):
+                return self.after_colon(key)
+            return self.content_end(value, key.start_mark.column)
+        return self.content_end(node.value[-1], node.start_mark.column)
+
+    def block_end(self, node: yaml.ScalarNode, column: int) -> int:
+        """Return where the last line with content of a block scalar ends; its end mark runs past comments."""
+        header = _HEADER.match(self.text, node.start_mark.index)
+        if header is None:
+            raise Refused("a block text that could not be found again")
+        end = self.line_end(header.end())
+        digits = re.sub(r"\D", "", header[0])
+        indent = column + int(digits) if digits else -1
+        result = header.end()
+        while (start := self._next_line(end)) < _end(node):
+            end = self.line_end(start)
+            line = self.text[start:end]
+            if not line.strip(" "):
+                continue
+            width = len(line) - len(line.lstrip(" "))
+            indent = width if indent < 0 else indent
+            if width < indent or width <= column:
+                break
+            result = end
+        return result
+
+    def _next_line(self, end: int) -> int:
+        if self.text.startswith("\r\n", end):
+            return end + 2
+        return end + 1 if end < len(self.text) else len(self.text) + 1
+
+
+def parse_document(text: str) -> Document:
+    """Return a property file's text with its nodes, data and line ending.
+
+    Raises:
+        Refused: when it is not one YAML mapping, or not YAML that dbt reads.
+    """
+    try:
+        root = yaml.compose(text, yaml.CSafeLoader)
+        data = yaml.load(text, yaml.CSafeLoader)
+        anchors = sorted(
+            event.start_mark.index
+            for event in yaml.parse(text, yaml.CSafeLoader)
+            if getattr(event, "anchor", None) or getattr(event, "tag", None)
+        )
+    except (yaml.YAMLError, ValueError, RecursionError) as err:
+        raise Refused(f"the file is not YAML that dbt reads: {yaml_problem(err)}") from err
+    breaks = re.search(r"\r\n|\n|\r", text)
+    newline = breaks[0] if breaks else "\n"
+    if root is None:
+        return Document(text, None, {}, newline)
+    if isinstance(root, yaml.ScalarNode) and is_empty(root):
+        return Document(text, None, {}, newline)
+    if not isinstance(root, yaml.MappingNode):
+        raise Refused("the file's top is not a YAML mapping")
+    return Document(text, root, data, newline, anchors)
+
+
+def _end(node: yaml.Node) -> int:
+    return int(node.end_mark.index)  # type: ignore[union-attr]  # composed from text, so it has marks
+
+
+def pairs(mapping: yaml.Node, key: str) -> list[tuple[yaml.Node, yaml.Node]]:
+    """Return every key and value node of a mapping whose key is this word."""
+    if not isinstance(mapping, yaml.MappingNode):
+        return []
+    return [
+        (name, value)
+        for name, value in mapping.value
+        if isinstance(name, yaml.ScalarNode) and name.value == key
+    ]
+
+
+def is_empty(node: yaml.Node) -> bool:
+    """Tell whether a scalar holds nothing: null, or a text of white space."""
+    if not isinstance(node, yaml.ScalarNode):
+        return False
+    return node.tag == _NULL_TAG or not node.value.strip()
+
+
+def yaml_problem(err: Exception) -> str:
+    """Return what PyYAML complains about as one line with its place."""
+    mark = getattr(err, "problem_mark", None)
+    problem = getattr(err, "problem", None) or (str(err).splitlines() or [type(err).__name__])[0]
+    return f"{problem} (line {mark.line + 1}, column {mark.column + 1})" if mark else str(problem)
+
+
+def _is_blank(node: yaml.Node) -> bool:
+    """Tell whether nothing at all stands for a value."""
+    return (
+        isinstance(node, yaml.ScalarNode)
+        and node.style not in ("'", '"', "|", ">")
+        and node.start_mark.index == node.end_mark.index
+    )
