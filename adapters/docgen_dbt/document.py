@@ -125,7 +125,7 @@ def parse_document(text: str) -> Document:
         root = yaml.compose(text, yaml.CSafeLoader)
         data = yaml.load(text, yaml.CSafeLoader)
         anchors = sorted(
-            event.start_mark.index
+            event.start_mark.index if event.start_mark else 0
             for event in yaml.parse(text, yaml.CSafeLoader)
             if getattr(event, "anchor", None) or getattr(event, "tag", None)
         )
@@ -143,7 +143,7 @@ def parse_document(text: str) -> Document:
 
 
 def _end(node: yaml.Node) -> int:
-    return int(node.end_mark.index)  # type: ignore[union-attr]  # composed from text, so it has marks
+    return int(node.end_mark.index) if node.end_mark else 0  # composed from text: it has marks
 
 
 def pairs(mapping: yaml.Node, key: str) -> list[tuple[yaml.Node, yaml.Node]]:

@@ -22,9 +22,9 @@ def read_catalog(source: str, config: Config) -> Catalog | None:
     root = find_project(source)
     if root is None:
         return None
-    from docgen_dbt import artifacts
+    from docgen_dbt.artifacts import read_project
 
-    return artifacts.read_project(root, config)
+    return read_project(root, config)
 
 
 @hookimpl
@@ -35,9 +35,9 @@ def write_descriptions(
     root = find_project(source)
     if root is None:
         return None
-    from docgen_dbt import properties
+    from docgen_dbt.properties import write_project
 
-    return properties.write_project(root, changes, dry_run, config)
+    return write_project(root, changes, dry_run, config)
 
 
 def find_project(source: str) -> Path | None:
