@@ -23,7 +23,15 @@ from typing import Any, NoReturn
 
 import pytest
 
-__all__ = ["PASSWORD", "Server", "mariadb_server", "mariadb_url", "postgres_server", "postgres_url"]
+__all__ = [
+    "PASSWORD",
+    "Server",
+    "execute",
+    "mariadb_server",
+    "mariadb_url",
+    "postgres_server",
+    "postgres_url",
+]
 
 PASSWORD = "s3cret/p@ss"  # has characters that a URL must escape; no message may ever show it
 _URL_PASSWORD = "s3cret%2Fp%40ss"
@@ -47,6 +55,17 @@ class Server:
         """Return the SQLAlchemy URL of a database on this server, with the password that all roles share."""
         driver = "postgresql+psycopg" if self.name == "postgres" else "mariadb+pymysql"
         return f"{driver}://{user}:{_URL_PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+
+def execute(url: str, *statements: str) -> None:
+    """Run statements in one transaction, their text untouched, on any database URL."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

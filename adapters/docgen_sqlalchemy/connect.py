@@ -112,12 +112,10 @@ def _name(url: URL) -> str:
 
 def _engine(database: Database, **connect_args: Any) -> Engine:
     dialect = database.dialect
-    if (
-        database.url.get_driver_name() in ("psycopg", "pymysql")
-        and "connect_timeout" not in database.url.query
-    ):
-        connect_args["connect_timeout"] = _CONNECT_TIMEOUT_S
     try:
+        driver = database.url.get_driver_name()
+        if driver in ("psycopg", "psycopg2", "pymysql") and "connect_timeout" not in database.url.query:
+            connect_args["connect_timeout"] = _CONNECT_TIMEOUT_S
         return sqlalchemy.create_engine(
             database.url, poolclass=sqlalchemy.NullPool, connect_args=connect_args, hide_parameters=True
         )

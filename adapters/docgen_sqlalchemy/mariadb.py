@@ -136,4 +136,7 @@ def _checks(connection: Connection, names: Sequence[str]) -> Sequence[Any]:
     }
     if not columns:  # MySQL before 8.0.16 has no checks
         return ()
-    return _rows(connection, _CHECKS_MARIADB if "TABLE_NAME" in columns else _CHECKS_MYSQL, names)
+    if "TABLE_NAME" in columns:
+        return _rows(connection, _CHECKS_MARIADB, names)
+    # MySQL shows the quotes of a check's literals with a backslash before them
+    return [(*row[:2], row[2].replace("\\'", "'")) for row in _rows(connection, _CHECKS_MYSQL, names)]

@@ -90,8 +90,10 @@ def _inspect(connection: Connection, names: Sequence[str], definitions: bool) ->
     for name in names:
         schema = name or None
         _inspect_schema(inspector, schema, reading)
-    if definitions and connection.dialect.name == "sqlite":
-        _sqlite_definitions(connection, reading)
+    if connection.dialect.name == "sqlite":
+        _sqlite_unique(connection, reading)
+        if definitions:
+            _sqlite_definitions(connection, reading)
     return reading
 
 
@@ -196,6 +198,21 @@ def _field(
         not column.get("nullable", True),
         labels,
     )
+
+
+def _sqlite_unique(connection: Connection, reading: Reading) -> None:
+    """Add the unique keys of one column that SQLAlchemy's pattern over the table's SQL does not see."""
+    for schema in {relation.schema for relation in reading.relations}:
+        quoted = connection.dialect.identifier_preparer.quote_identifier(schema)
+        rows = connection.exec_driver_sql(
+            f"SELECT t.name, max(c.name) FROM {quoted}.sqlite_master t, pragma_index_list(t.name, ?) i, "
+            "pragma_index_info(i.name, ?) c WHERE t.type = 'table' AND i.\"unique\" AND NOT i.partial "
+            "AND i.origin <> 'pk' GROUP BY t.name, i.name HAVING count(*) = 1 AND count(c.name) = 1",
+            (schema, schema),
+        )
+        reading.constraints.extend(
+            Constraint(schema, str(table), "unique", (str(name),)) for table, name in rows
+        )
 
 
 def _sqlite_definitions(connection: Connection, reading: Reading) -> None:
