@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from docgen_dbt.document import Document, Refused, is_empty, pairs, parse_document
+from docgen_dbt.layout import flow_list, is_spaced, list_lines, list_style
 from docgen_dbt.scalars import (
     escape_jinja,
     is_doc_reference,
@@ -71,14 +72,6 @@ class _Added:
     place: Place
     description: str | None = None
     columns: list[tuple[str, str]] = field(default_factory=list)  # name, YAML text
-
-
-@dataclass(frozen=True, slots=True)
-class _Style:
-    """How lists are indented in this file: dash relative to its parent key, and key behind the dash."""
-
-    dash: int = 2
-    key: int = 2
 
 
 def find_entry(document: Document, place: Place) -> bool:
@@ -149,7 +142,7 @@ class _Splicer:
         self._growing: dict[int, _Added] = {}  # by id of the entry's node
         self._new: dict[Place, _Added] = {}
         self._written: dict[tuple[int, str], str] = {}
-        self._style = _list_style(document.root)
+        self._style = list_style(document.root)
 
     def find(self, place: Place) -> _Entry | None:
         """Return the entry of a place, None when the file has none."""
@@ -341,7 +334,7 @@ class _Splicer:
             return
         line_end = self._document.line_end(end)
         comment = self._text[end:line_end]
-        if break_ and comment.strip():
+        if break_:  # what follows on the first line must not end up behind the last one
             self._edits.append(_Edit(begin, line_end, gap + first + comment.rstrip() + break_ + rest))
         else:
             self._edits.append(_Edit(begin, end, gap + scalar))
@@ -403,23 +396,32 @@ class _Splicer:
         entry = added.entry
         if entry is None:
             return
-        items = [{"name": name, "description": text} for name, text in added.columns]
+        items: list[dict[str, Any]] = [{"name": name, "description": text} for name, text in added.columns]
         if "v" in entry.data and "columns" not in entry.data:
             items.insert(0, {"include": "all"})
         found = pairs(entry.node, "columns")
-        column = entry.node.value[0][0].start_mark.column
-        if not found:
-            end = self._document.content_end(entry.node, column)
-            if entry.node.flow_style:
-                inner = self._document.content_end(entry.node.value[-1][1], column)
-                self._edits.append(_Edit(inner, inner, f", columns: {_flow_list(items)}", 2))
-            else:
-                lines = f"{' ' * column}columns:" + self._list(items, column + self._style.dash)
-                self._insert_line(end, lines, 2)
-            entry.data["columns"] = items
-            return
-        self._grow_list(found[0][0], found[0][1], items)
+        if found:
+            self._grow_list(found[0][0], found[0][1], items)
+        elif entry.node.flow_style:
+            key, value = entry.node.value[-1]
+            end = self._document.content_end(value, key.start_mark.column)
+            self._edits.append(_Edit(end, end, f", columns: {flow_list(items)}", 2))
+        else:
+            column = entry.node.value[0][0].start_mark.column
+            lines = f"{' ' * column}columns:" + self._list(items, column + self._style.dash)
+            self._insert_line(self._columns_offset(entry), lines, 2)
         entry.data["columns"] = [*(entry.data.get("columns") or ()), *items]
+
+    def _columns_offset(self, entry: _Entry) -> int:
+        """Return behind what `columns:` goes: the whole entry, or its first lines where the file just stops."""
+        end = self._document.content_end(entry.node, entry.node.start_mark.column)
+        if end < len(self._text):
+            return end
+        # a block text that ends with the file would gain a line break from anything behind it
+        for name in ("description", "name", "v"):
+            for key, value in pairs(entry.node, name):
+                return self._document.content_end(value, key.start_mark.column)
+        return end
 
     def _grow_list(self, key: yaml.Node, value: yaml.Node, items: list[dict[str, str]]) -> None:
         """Append items to the list that is the value of a key, whatever form it has."""
@@ -428,7 +430,7 @@ class _Splicer:
         if isinstance(value, yaml.SequenceNode) and value.value:
             if value.flow_style:
                 end = document.content_end(value.value[-1], column)
-                self._edits.append(_Edit(end, end, f", {_flow_list(items)[1:-1]}", 1))
+                self._edits.append(_Edit(end, end, f", {flow_list(items)[1:-1]}", 1))
                 return
             end = document.content_end(value, column)
             dash = value.start_mark.column
@@ -438,7 +440,7 @@ class _Splicer:
         start = document.after_colon(key)
         end = max(start, value.end_mark.index)
         if self._in_flow(key):
-            self._edits.append(_Edit(start, end, f" {_flow_list(items)}", 1))
+            self._edits.append(_Edit(start, end, f" {flow_list(items)}", 1))
             return
         comment = self._text[end : document.line_end(end)].rstrip()
         lines = comment + self._list(items, column + self._style.dash)
@@ -460,20 +462,7 @@ class _Splicer:
         self._edits.append(_Edit(end, end, self._document.newline + lines, rank))
 
     def _list(self, items: Sequence[dict[str, Any]], dash: int, gap: int = 0) -> str:
-        """Return list items as lines, each with the line break in front."""
-        newline = self._document.newline
-        gap = gap or self._style.key
-        lines = []
-        for item in items:
-            lead = " " * dash + "-" + " " * (gap - 1)
-            for name, value in item.items():
-                if isinstance(value, list):
-                    text = f"{name}:" + self._list(value, dash + gap + self._style.dash)
-                else:
-                    text = f"{name}: {render_scalar(value, dash + gap, '', newline)}"
-                lines.append(f"{newline}{lead}{text}")
-                lead = " " * (dash + gap)
-        return "".join(lines)
+        return list_lines(items, dash, gap or self._style.key, self._style.dash, self._document.newline)
 
     def _add_entries(self, section: str, entries: list[_Added]) -> None:
         items: list[dict[str, Any]] = []
@@ -497,7 +486,7 @@ class _Splicer:
             self._grow_list(key, value, items)
             return
         end = document.content_end(value, key.start_mark.column)
-        spaced = _is_spaced(self._text, value)
+        spaced = is_spaced(self._text, value)
         lines = self._entry_lines(items, value.start_mark.column, self._gap(value), spaced)
         if spaced:
             lines = newline + lines
@@ -520,17 +509,6 @@ class _Splicer:
         self._edits.append(_Edit(end, end, newline * 2 + lines, 4))
 
 
-def _flow_list(items: Sequence[dict[str, Any]]) -> str:
-    def one(item: dict[str, Any]) -> str:
-        inner = (
-            f"{key}: {_flow_list(value) if isinstance(value, list) else render_flow(value)}"
-            for key, value in item.items()
-        )
-        return "{" + ", ".join(inner) + "}"
-
-    return "[" + ", ".join(one(item) for item in items) + "]"
-
-
 def _includes(version: dict[str, Any], column: str) -> bool:
     """Tell whether a version takes over a column of the model: dbt's `include:` and `exclude:`."""
     columns = version.get("columns")
@@ -542,48 +520,6 @@ def _includes(version: dict[str, Any], column: str) -> bool:
             listed = included in ("all", "*") or (isinstance(included, list) and column in included)
             return listed and column not in excluded
     return True
-
-
-def _list_style(root: yaml.Node | None) -> _Style:
-    """Return how this file indents its lists, by the deepest kind of list it has."""
-    best: _Style | None = None
-    stack: list[yaml.Node] = [root] if root is not None else []
-    seen: set[int] = set()
-    while stack:
-        node = stack.pop()
-        if id(node) in seen:
-            continue
-        seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
-            stack += node.value
-        elif isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                stack.append(value)
-                if not isinstance(value, yaml.SequenceNode) or value.flow_style or not value.value:
-                    continue
-                first = value.value[0]
-                if not isinstance(first, yaml.MappingNode) or first.flow_style:
-                    continue
-                dash = value.start_mark.column - key.start_mark.column
-                gap = first.start_mark.column - value.start_mark.column
-                if dash < 0 or gap < 2:
-                    continue
-                if key.value == "columns":
-                    return _Style(dash, gap)
-                best = best or _Style(dash, gap)
-    return best or _Style()
-
-
-def _is_spaced(text: str, sequence: yaml.SequenceNode) -> bool:
-    """Tell whether entries stand apart by blank lines; a list of one is taken as if they did."""
-    if len(sequence.value) < 2:
-        return True
-    last = sequence.value[-1].start_mark.index
-    before = text[:last].rsplit("-", 1)[0]
-    lines = before.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:-1]
-    while lines and lines[-1].lstrip().startswith("#"):
-        lines.pop()
-    return bool(lines) and not lines[-1].strip()
 
 
 def _same(left: Any, right: Any) -> bool:
