@@ -294,8 +294,6 @@ class _Splicer:
             return
         if is_doc_reference(now):
             raise Refused("the description is a doc() reference")
-        if now.strip() and not item.before.strip():
-            raise Refused("a description stands there already")
         if unescape_jinja(now).strip() != item.before.strip():
             raise Refused("text changed meanwhile")
         self._replace(entry, key, value, escape_jinja(item.after))
@@ -329,8 +327,11 @@ class _Splicer:
         if value.style in ("|", ">"):
             header = re.compile(r"[|>][-+0-9]*").match(self._text, begin)
             tail_start = header.end() if header else begin
-            comment = self._text[tail_start : self._document.line_end(tail_start)]
-            self._edits.append(_Edit(begin, end, gap + first + comment.rstrip() + break_ + rest))
+            line_end = self._document.line_end(tail_start)
+            comment = self._text[tail_start:line_end]
+            self._edits.append(
+                _Edit(begin, max(end, line_end), gap + first + comment.rstrip() + break_ + rest)
+            )
             return
         line_end = self._document.line_end(end)
         comment = self._text[end:line_end]
