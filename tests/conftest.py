@@ -3,5 +3,13 @@
 from __future__ import annotations
 
 from tests.servers import mariadb_server, mariadb_url, postgres_server, postgres_url
+from tests.tiny_models import tiny_bespoke_gguf, tiny_instruct_gguf
 
-__all__ = ["mariadb_server", "mariadb_url", "postgres_server", "postgres_url"]
+__all__ = [
+    "mariadb_server",
+    "mariadb_url",
+    "postgres_server",
+    "postgres_url",
+    "tiny_bespoke_gguf",
+    "tiny_instruct_gguf",
+]

@@ -1,0 +1,115 @@
+"""The bespoke grammar as the engine's units: a table's windows, their prefixes and questions as token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from docgen_plugin import prompt
+from docgen_plugin.errors import ModelError
+from docgen_plugin.llama_batch import Question, Reply, Unit
+from docgen_plugin.model import ColumnRef, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from docgen_plugin.generate import TableRequest
+    from docgen_plugin.llama_native import NativeModel
+
+__all__ = ["Bespoke", "whole_sentences"]
+
+_ANSWER_TOKENS = 60
+_TEXT_CHARS = 600  # of one name, hint or description: a prompt's thirty words are far below
+_LONGEST = 2048  # tokens of one sequence, where the model was trained on more
+
+
+class Bespoke:
+    """Asks in the grammar of `prompt`; every segment is tokenized on its own, as in training."""
+
+    answer_tokens = _ANSWER_TOKENS
+    byte_pieces = False
+
+    def __init__(self, model: NativeModel) -> None:
+        """Look the marks up.
+
+        Raises:
+            ModelError: when the vocabulary lacks one.
+        """
+        found = {piece: model.mark(piece) for piece in prompt.MARKS}
+        missing = [piece for piece, number in found.items() if number is None]
+        if missing or model.opening() < 0 or model.ending() < 0:
+            lacking = ", ".join(missing) or "<s> or </s>"
+            raise ModelError(
+                f"{model.path}: says it speaks {prompt.GRAMMAR} but lacks {lacking}: export it again"
+            )
+        self._model = model
+        self._marks = {piece: number for piece, number in found.items() if number is not None}
+        longest = min(model.trained_context or _LONGEST, _LONGEST)
+        self._most_question = (longest - _ANSWER_TOKENS) // 3
+        self._most_prefix = longest - _ANSWER_TOKENS - self._most_question
+
+    def _encode(self, segments: Sequence[prompt.Segment]) -> tuple[int, ...]:
+        return tuple(prompt.encode(segments, self._marks, self._encode_text))
+
+    def _encode_text(self, text: str) -> list[int]:
+        return list(self._model.tokenize(text[:_TEXT_CHARS]))
+
+    def units(self, request: TableRequest) -> Iterator[Unit]:
+        """Yield a unit for every window of the table that has a place asked about.
+
+        The windows depend on the table alone, so an answer does not depend on what else was asked.
+        """
+        table = request.table
+        columns = {column.name: column for column in table.columns}
+        unknown = [name for name in request.columns if name not in columns]
+        assert not unknown, f"{table.key} has no column {unknown[:3]}"
+        asked = set(request.columns)
+        for number, (shown, prefix) in enumerate(self._windows(table, tuple(columns))):
+            questions = []
+            if request.with_table and not number:
+                ids = self._question(prompt.table_question(request.hints.get("", ())))
+                questions.append(Question(ColumnRef(table.key), ids))
+            for name in shown:
+                if name in asked:
+                    ids = self._question(prompt.question(columns[name], request.hints.get(name, ())))
+                    questions.append(Question(ColumnRef(table.key, name), ids))
+            if questions:
+                yield Unit(prefix, tuple(questions))
+
+    def _windows(
+        self, table: Table, names: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
+        for run in prompt.windows(names):
+            yield from self._fitting(table, run)
+
+    def _fitting(
+        self, table: Table, run: tuple[str, ...]
+    ) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
+        """Yield the run with its prefix, halved while long names make the prefix too long."""
+        ids = (self._model.opening(), *self._encode(prompt.prefix(table, run)))
+        if len(ids) <= self._most_prefix or len(run) < 2:
+            yield run, ids[: self._most_prefix]
+            return
+        half = len(run) // 2
+        yield from self._fitting(table, run[:half])
+        yield from self._fitting(table, run[half:])
+
+    def _question(self, segments: tuple[prompt.Segment, ...]) -> tuple[int, ...]:
+        ids = self._encode(segments)
+        # the last mark asks for the answer: it stays when hints are too long
+        return ids if len(ids) <= self._most_question else (*ids[: self._most_question - 1], ids[-1])
+
+    def text(self, reply: Reply) -> str:
+        """Return the answer's text; one that ran into the limit is cut back to its last full sentence."""
+        text = " ".join(self._model.text(reply.ids).split())
+        return text if reply.ended else whole_sentences(text)
+
+
+def whole_sentences(text: str) -> str:
+    """Return the text up to its last full stop, "" when it has none.
+
+    >>> whole_sentences("Date of the order. In UTC. Not the date of"), whole_sentences("and and and")
+    ('Date of the order. In UTC.', '')
+    """
+    cut = max(text.rfind(f"{mark} ") for mark in ".!?")
+    return text[: cut + 1] if cut >= 0 else (text if text.endswith((".", "!", "?")) else "")

@@ -1,0 +1,143 @@
+"""The local engine: any GGUF file through llama.cpp, the bespoke grammar where the file says that it speaks it."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from docgen_plugin import prompt
+from docgen_plugin.errors import ModelError
+from docgen_plugin.generate import Answer
+from docgen_plugin.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from docgen_plugin.config import Config
+    from docgen_plugin.generate import Generator, TableRequest
+    from docgen_plugin.llama_batch import Reply, Rules, Unit
+    from docgen_plugin.llama_native import NativeModel
+
+__all__ = ["LlamaGenerator", "default_model", "load_generator"]
+
+_DEFAULT = "docgen-base.gguf"
+
+# measured by tests/benchmarks/engine.py
+_CELLS = 8192
+_SEQUENCES = 128
+_MARGIN = 0.001
+
+
+class Dialect(Protocol):
+    """How one kind of model is asked and what its replies mean."""
+
+    answer_tokens: int  # the longest answer
+    byte_pieces: bool  # whether answers may be put together from bytes
+
+    def units(self, request: TableRequest) -> Iterator[Unit]:
+        """Yield what to ask for one request."""
+
+    def text(self, reply: Reply) -> str:
+        """Return the description in a reply, "" when there is none."""
+
+
+class LlamaGenerator:
+    """A GGUF model in this process."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        """Load the model.
+
+        Raises:
+            ModelError: when it cannot be loaded or speaks another version of the grammar.
+        """
+        from docgen_plugin.llama_native import NativeModel, default_threads
+
+        model = NativeModel(path, config.n_gpu_layers)
+        try:
+            self._dialect = _dialect(model)
+            threads = config.threads if config.threads > 0 else default_threads()
+            model.open(_CELLS, _SEQUENCES, threads)
+            self._rules = _rules(model, self._dialect)
+        except BaseException:
+            model.close()
+            raise
+        self._model = model
+        self.name = f"{model.metadata('general.name') or path.stem}@{_digest(path)[:12]}"
+        self.device = _device(model, config.n_gpu_layers, threads)
+
+    def describe(self, requests: Iterable[TableRequest]) -> Iterator[Answer]:
+        """Yield one Answer for every place asked, as they are ready; its text is "" where none came out.
+
+        Raises:
+            ModelError: when llama.cpp fails.
+        """
+        from docgen_plugin.llama_batch import answer
+
+        units = (unit for request in requests for unit in self._dialect.units(request))
+        for reply in answer(self._model, self._rules, units):
+            text = self._dialect.text(reply)
+            yield Answer(reply.ref, text, reply.logprob, len(reply.ids) + reply.ended)
+
+    def close(self) -> None:
+        """Free the model's memory; may be called twice."""
+        self._model.close()
+
+
+def _dialect(model: NativeModel) -> Dialect:
+    from docgen_plugin.bespoke import Bespoke
+
+    grammar = model.metadata("docgen.grammar")
+    if grammar == prompt.GRAMMAR:
+        return Bespoke(model)
+    if grammar:
+        raise ModelError(
+            f"{model.path}: made for the grammar {grammar}, this version of docgen speaks {prompt.GRAMMAR}: "
+            "use the model that comes with it, or the docgen version the model was made for"
+        )
+    raise ModelError(f"{model.path}: no docgen.grammar")
+
+
+def _rules(model: NativeModel, dialect: Dialect) -> Rules:
+    import numpy as np
+
+    from docgen_plugin.llama_batch import Rules
+
+    ends = model.ends()
+    banned = [one for one in model.unspeakable(not dialect.byte_pieces) if one not in ends]
+    return Rules(np.array(banned, np.intp), ends, dialect.answer_tokens, _MARGIN)
+
+
+def _device(model: NativeModel, layers: int, threads: int) -> str:
+    if model.offload:
+        return f"GPU, {'all' if layers < 0 else layers} layers"
+    return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def default_model() -> Path:
+    """Return the path of the model in the package.
+
+    Raises:
+        ModelError: when this installation comes without it.
+    """
+    path = Path(str(files("docgen_plugin") / "models" / _DEFAULT))
+    if not path.is_file():
+        raise ModelError(f"{path}: this installation has no embedded model: name a GGUF file with --model")
+    return path
+
+
+@hookimpl
+def load_generator(uri: str, config: Config) -> Generator | None:
+    """Load the embedded model for "", or the GGUF file that the uri names."""
+    if not uri:
+        return LlamaGenerator(default_model(), config)
+    path = Path(uri).expanduser()
+    if uri.endswith(".gguf") or path.exists():
+        return LlamaGenerator(path, config)
+    return None

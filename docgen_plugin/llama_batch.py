@@ -1,0 +1,262 @@
+"""Many questions at once: a table's prefix is computed once, forked for each question, all answered as one batch.
+
+Questions join the running batch as soon as a sequence and enough memory cells are free, across tables, so the
+batch stays full to the end of a run. Cells are reserved for the longest answer before a question joins: the
+memory cannot overflow.
+
+Arithmetic in a batch differs in the last digits with whatever else is in it. Where the two best tokens are
+closer than that noise (`margin`), the question leaves the batch and is answered alone from an empty memory,
+where every run computes the same numbers: the text never depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from docgen_plugin.model import ColumnRef
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from docgen_plugin.llama_native import Logits, NativeModel, Token
+
+__all__ = ["Question", "Reply", "Rules", "Unit", "answer"]
+
+_MOST_CLOSE = 64  # questions to answer alone are collected up to this number
+_ALONE = 0  # the sequence used for them
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The token ids of one question and the place it asks about."""
+
+    ref: ColumnRef
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unit:
+    """Questions that follow the same prefix."""
+
+    prefix: tuple[int, ...]
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The token ids of one answer, the end mark left out; `ended` is False when it ran into the limit."""
+
+    ref: ColumnRef
+    ids: tuple[int, ...]
+    logprob: float  # mean over the tokens, the end mark included, nats
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an answer may hold: `banned` ids never, an id of `ends` closes it, at most `most_tokens`."""
+
+    banned: NDArray[np.intp]
+    ends: frozenset[int]
+    most_tokens: int
+    margin: float  # logits closer than this, in nats, are decided alone
+
+
+@dataclass(slots=True)
+class _Trunk:
+    """A prefix in memory and the number of running questions that hold on to it."""
+
+    unit: Unit
+    sequence: int
+    asked: int = 0
+    holders: int = 0
+
+
+@dataclass(slots=True)
+class _Running:
+    """A question on its sequence: what is still to be computed, what came out so far."""
+
+    question: Question
+    trunk: _Trunk
+    sequence: int
+    position: int
+    pending: tuple[int, ...]
+    ids: list[int] = field(default_factory=list)
+    logprob: float = 0.0
+
+
+def answer(model: NativeModel, rules: Rules, units: Iterable[Unit]) -> Iterator[Reply]:
+    """Yield one reply for every question, as they are ready; units are taken as room becomes free.
+
+    Raises:
+        ModelError: when llama.cpp fails.
+    """
+    run = _Run(model, rules, iter(units))
+    try:
+        yield from run.replies()
+    finally:  # also when the user stops in the middle
+        model.clear()
+
+
+class _Run:
+    def __init__(self, model: NativeModel, rules: Rules, units: Iterator[Unit]) -> None:
+        self.model = model
+        self.rules = rules
+        self.units = units
+        self.next_unit: Unit | None = next(units, None)
+        self.trunk: _Trunk | None = None  # whose questions are joining
+        self.running: list[_Running] = []
+        self.close: dict[Unit, list[Question]] = {}
+        self.free_sequences = list(range(model.sequences))
+        self.free_cells = model.cells
+        model.clear()
+
+    def replies(self) -> Iterator[Reply]:
+        while True:
+            self._admit()
+            if self.running:
+                yield from self._step()
+            elif self.close:
+                yield from self._answer_alone()
+            elif not self.next_unit:
+                return
+
+    def _admit(self) -> None:
+        """Let questions join while there is room; no new unit while a pile waits to be answered alone."""
+        while self.trunk or self._plant():
+            trunk = self.trunk
+            assert trunk is not None
+            while trunk.asked < len(trunk.unit.questions):
+                if not self._join(trunk, trunk.unit.questions[trunk.asked]):
+                    return
+            self._uproot(trunk)
+
+    def _plant(self) -> bool:
+        """Compute the next unit's prefix, if it and one of its questions find room."""
+        unit = self.next_unit
+        piled = sum(map(len, self.close.values()))
+        if unit is None or piled >= _MOST_CLOSE or len(self.free_sequences) < 2:
+            return False
+        need = len(unit.prefix) + max(len(one.ids) for one in unit.questions) + self.rules.most_tokens
+        if need > self.free_cells:
+            assert self.running, "a unit must fit into an empty memory"
+            return False
+        self.trunk = _Trunk(unit, self.free_sequences.pop())
+        self.free_cells -= len(unit.prefix)
+        self._read(unit, self.trunk.sequence)
+        self.next_unit = next(self.units, None)
+        return True
+
+    def _read(self, unit: Unit, sequence: int) -> None:
+        self.model.decode([(one, at, sequence, False) for at, one in enumerate(unit.prefix)])
+
+    def _join(self, trunk: _Trunk, question: Question) -> bool:
+        need = len(question.ids) + self.rules.most_tokens
+        if not self.free_sequences or need > self.free_cells:
+            return False
+        sequence = self.free_sequences.pop()
+        self.free_cells -= need
+        self.model.fork(trunk.sequence, sequence)
+        trunk.asked += 1
+        trunk.holders += 1
+        self.running.append(_Running(question, trunk, sequence, len(trunk.unit.prefix), question.ids))
+        return True
+
+    def _uproot(self, trunk: _Trunk) -> None:
+        """Give the trunk's own sequence back; its cells live on in the questions forked from it."""
+        self.model.drop(trunk.sequence)
+        self.free_sequences.append(trunk.sequence)
+        self.trunk = None
+        self._release(trunk)
+
+    def _release(self, trunk: _Trunk) -> None:
+        if not trunk.holders and trunk is not self.trunk:
+            self.free_cells += len(trunk.unit.prefix)
+
+    def _step(self) -> Iterator[Reply]:
+        """Compute what is pending on every sequence and choose one token for each."""
+        tokens: list[Token] = []
+        for one in self.running:
+            last = len(one.pending) - 1
+            tokens += [
+                (id_, one.position + at, one.sequence, at == last) for at, id_ in enumerate(one.pending)
+            ]
+        chosen, logprobs, margins = _choose(self.model.decode(tokens), self.rules)
+        going, self.running = self.running, []
+        for one, id_, logprob, margin in zip(going, chosen, logprobs, margins, strict=True):
+            one.position += len(one.pending)
+            if margin < self.rules.margin:
+                self._leave(one)
+                self.close.setdefault(one.trunk.unit, []).append(one.question)
+                continue
+            one.logprob += logprob
+            ended = id_ in self.rules.ends
+            if not ended:
+                one.ids.append(id_)
+                one.pending = (id_,)
+            if ended or len(one.ids) == self.rules.most_tokens:
+                self._leave(one)
+                yield _reply(one.question, one.ids, one.logprob, ended)
+            else:
+                self.running.append(one)
+
+    def _leave(self, one: _Running) -> None:
+        self.model.drop(one.sequence)
+        self.free_sequences.append(one.sequence)
+        self.free_cells += len(one.question.ids) + self.rules.most_tokens
+        one.trunk.holders -= 1
+        self._release(one.trunk)
+
+    def _answer_alone(self) -> Iterator[Reply]:
+        """Answer the close questions one by one, each from the same state of the memory in every run."""
+        assert self.trunk is None, "with nothing running every question finds room"
+        for unit, questions in self.close.items():
+            start = len(unit.prefix)
+            self.model.clear()
+            self._read(unit, _ALONE)
+            for question in questions:
+                if not self.model.drop(_ALONE, start):
+                    self.model.clear()
+                    self._read(unit, _ALONE)
+                yield self._greedy(start, question)
+        self.close = {}
+        self.model.clear()
+
+    def _greedy(self, start: int, question: Question) -> Reply:
+        pending, position, total = question.ids, start, 0.0
+        ids: list[int] = []
+        while len(ids) < self.rules.most_tokens:
+            last = len(pending) - 1
+            logits = self.model.decode(
+                [(one, position + at, _ALONE, at == last) for at, one in enumerate(pending)]
+            )
+            chosen, logprobs, _ = _choose(logits, self.rules)
+            total += logprobs[0]
+            if chosen[0] in self.rules.ends:
+                return _reply(question, ids, total, True)
+            position += len(pending)
+            pending = (chosen[0],)
+            ids.append(chosen[0])
+        return _reply(question, ids, total, False)
+
+
+def _reply(question: Question, ids: list[int], logprob: float, ended: bool) -> Reply:
+    return Reply(question.ref, tuple(ids), logprob / max(1, len(ids) + ended), ended)
+
+
+def _choose(logits: Logits, rules: Rules) -> tuple[list[int], list[float], list[float]]:
+    """Return for each row the best id, its log-probability among what is allowed, its lead over the second."""
+    import numpy as np
+
+    scores = logits.copy()  # (B, V) float32
+    scores[:, rules.banned] = -np.inf
+    rows = np.arange(len(scores))
+    best = scores.argmax(axis=1)
+    top = scores[rows, best]
+    scores[rows, best] = -np.inf
+    margins = top - scores.max(axis=1)
+    logprobs = -np.log1p(np.exp(scores - top[:, None]).sum(axis=1))
+    return best.tolist(), logprobs.tolist(), margins.tolist()

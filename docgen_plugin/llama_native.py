@@ -1,0 +1,311 @@
+"""One GGUF file in memory: llama.cpp through the low-level calls of llama-cpp-python, its errors as ours."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+from collections import deque
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docgen_plugin.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Logits = NDArray[np.float32]
+
+__all__ = ["NativeModel", "Token", "default_threads"]
+
+Token = tuple[int, int, int, bool]  # id, position, sequence, whether its logits are wanted
+
+_MOST_THREADS = 8
+_BATCH_TOKENS = 512  # what llama.cpp computes at once
+_METADATA_BYTES = 1 << 20
+
+# llama.cpp, include/llama.h, enum llama_token_attr
+_ATTR_UNKNOWN, _ATTR_UNUSED, _ATTR_CONTROL, _ATTR_BYTE = 1, 2, 8, 32
+_LOG_ERROR = 4  # ggml.h, enum ggml_log_level; 3 is a warning
+
+
+class _Log:
+    """Keeps the library quiet and remembers its last complaints."""
+
+    def __init__(self) -> None:
+        import llama_cpp
+
+        self.complaints: deque[str] = deque(maxlen=20)
+        # NOTE: the library keeps the bare pointer: this object must live as long as the process
+        self._callback = llama_cpp.llama_log_callback(self._note)
+        llama_cpp.llama_backend_init()
+
+    def install(self) -> None:
+        import llama_cpp
+
+        self.complaints.clear()
+        llama_cpp.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _note(self, level: int, text: bytes, _data: object) -> None:
+        if level == _LOG_ERROR:
+            self.complaints.append(text.decode("utf-8", "replace").strip())
+
+    def reason(self) -> str:
+        """Return the most telling of the remembered lines, without the name of the C++ function."""
+        lines = [line for line in self.complaints if line]
+        telling = [line for line in lines if "failed to load model" not in line] or lines
+        line = telling[-1] if telling else "no reason given by llama.cpp"
+        return re.sub(r"^(\w+: )?(error loading model: )?(error loading model \w+: )?", "", line)
+
+
+@lru_cache(maxsize=1)
+def _log() -> _Log:
+    return _Log()
+
+
+def default_threads() -> int:
+    """Return the physical cores that this process may use, by affinity and cgroup quota, at most 8.
+
+    llama.cpp's threads spin between operations, so one more than there are free cores costs more than it gives.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return max(1, min(_MOST_THREADS, (os.cpu_count() or 2) // 2))
+    usable = os.sched_getaffinity(0)
+    cores = {_core(cpu) for cpu in usable}
+    return max(1, min(_MOST_THREADS, len(cores), _quota() or len(cores)))
+
+
+def _core(cpu: int) -> str:
+    path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return str(cpu)
+
+
+def _quota() -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, int(quota) // int(period))
+    with contextlib.suppress(OSError, ValueError):
+        folder = Path("/sys/fs/cgroup/cpu")
+        quota_us = int((folder / "cpu.cfs_quota_us").read_text(encoding="ascii"))
+        period_us = int((folder / "cpu.cfs_period_us").read_text(encoding="ascii"))
+        return max(1, quota_us // period_us) if quota_us > 0 else None
+    return None
+
+
+class NativeModel:
+    """A loaded model, and after `open` one context in which many sequences share their memory cells."""
+
+    def __init__(self, path: Path, n_gpu_layers: int) -> None:
+        """Load the file.
+
+        Raises:
+            ModelError: when it is missing, no GGUF, truncated, or of a kind that cannot write text.
+        """
+        _check_file(path)
+        import llama_cpp
+
+        self._api: Any = llama_cpp.llama_cpp
+        self.path = path
+        self._model: Any = None
+        self._context: Any = None
+        _log().install()
+        params = self._api.llama_model_default_params()
+        self.offload: bool = n_gpu_layers != 0 and self._api.llama_supports_gpu_offload()
+        # -1 has not always meant all
+        params.n_gpu_layers = (n_gpu_layers if n_gpu_layers > 0 else 9999) if self.offload else 0
+        self._model = self._api.llama_model_load_from_file(os.fsencode(path), params)
+        if not self._model:
+            raise ModelError(_load_error(path, _log().reason()))
+        self._vocabulary = self._api.llama_model_get_vocab(self._model)
+        self.vocabulary_size: int = self._api.llama_vocab_n_tokens(self._vocabulary)
+        self.trained_context: int = self._api.llama_model_n_ctx_train(self._model)
+        if self._api.llama_model_has_encoder(self._model) or not self._api.llama_model_has_decoder(
+            self._model
+        ):
+            self.close()
+            raise ModelError(
+                f"{path}: not a model that continues a text: choose a decoder model (Llama, Qwen, ...)"
+            )
+        self.tokenize = lru_cache(maxsize=20_000)(self._tokenize)
+
+    def open(self, cells: int, sequences: int, threads: int) -> None:
+        """Make the context: `cells` tokens of memory shared by `sequences` sequences.
+
+        Raises:
+            ModelError: when there is not enough memory.
+        """
+        params = self._api.llama_context_default_params()
+        params.n_ctx = cells
+        params.n_batch = cells  # every token of a batch needs a cell, so no batch is larger
+        params.n_ubatch = min(cells, _BATCH_TOKENS)
+        params.n_seq_max = sequences
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = True
+        params.no_perf = True
+        if hasattr(params, "n_outputs_max"):
+            params.n_outputs_max = sequences  # the default reserves logits for every token of a batch
+        self._context = self._api.llama_init_from_model(self._model, params)
+        if not self._context:
+            raise ModelError(f"{self.path}: no memory for {cells} tokens of context: {_log().reason()}")
+        self._memory = self._api.llama_get_memory(self._context)
+        self.cells: int = self._api.llama_n_ctx(self._context)
+        self.sequences = sequences
+        self._batch, self._fields = self._make_batch(self.cells)
+
+    def _make_batch(self, size: int) -> tuple[Any, Any]:
+        import numpy as np
+
+        api = self._api
+        fields: dict[str, Any] = {
+            "token": np.zeros(size, np.int32),
+            "pos": np.zeros(size, np.int32),
+            "seq": np.zeros(size, np.int32),
+            "n_seq_id": np.ones(size, np.int32),
+            "logits": np.zeros(size, np.int8),
+        }
+        step = fields["seq"].itemsize
+        fields["seq_id"] = (fields["seq"].ctypes.data + step * np.arange(size)).astype(np.uintp)
+        batch = api.llama_batch()
+        for name, kind in api.llama_batch._fields_:
+            if name in fields:
+                setattr(batch, name, ctypes.cast(fields[name].ctypes.data, kind))
+        return batch, fields
+
+    def metadata(self, key: str) -> str:
+        """Return the text of a metadata key, "" where the file has none."""
+        buffer = ctypes.create_string_buffer(_METADATA_BYTES)
+        length = self._api.llama_model_meta_val_str(self._model, key.encode(), buffer, _METADATA_BYTES)
+        return buffer.value.decode("utf-8", "replace") if length >= 0 else ""
+
+    def template(self) -> str:
+        """Return the chat template, "" where the file has none."""
+        found: bytes | None = self._api.llama_model_chat_template(self._model, None)
+        return (found or b"").decode("utf-8", "replace")
+
+    def opening(self) -> int:
+        """Return the id of the token that opens a text, -1 for none."""
+        return int(self._api.llama_vocab_bos(self._vocabulary))
+
+    def wants_opening(self) -> bool:
+        """Return whether the vocabulary puts the opening token before every text."""
+        return bool(self._api.llama_vocab_get_add_bos(self._vocabulary))
+
+    def ending(self) -> int:
+        """Return the id of the token that ends a text, -1 for none."""
+        return int(self._api.llama_vocab_eos(self._vocabulary))
+
+    def ends(self) -> frozenset[int]:
+        """Return the ids of all tokens that end an answer."""
+        every = range(self.vocabulary_size)
+        return frozenset(one for one in every if self._api.llama_vocab_is_eog(self._vocabulary, one))
+
+    def unspeakable(self, byte_pieces: bool) -> list[int]:
+        """Return the ids that no answer may hold: control, unknown and unused tokens, byte pieces if asked."""
+        banned = _ATTR_UNKNOWN | _ATTR_UNUSED | _ATTR_CONTROL | (_ATTR_BYTE if byte_pieces else 0)
+        get = self._api.llama_vocab_get_attr
+        return [one for one in range(self.vocabulary_size) if get(self._vocabulary, one) & banned]
+
+    def _tokenize(self, text: str, specials: bool = False) -> tuple[int, ...]:
+        """Return the ids of a text; control tokens are recognised in it only with `specials`."""
+        data = text.encode("utf-8", "replace")
+        room = len(data) + 8
+        ids = (ctypes.c_int32 * room)()
+        count = self._api.llama_tokenize(self._vocabulary, data, len(data), ids, room, False, specials)
+        assert count >= 0, "a text cannot have more tokens than bytes"
+        return tuple(ids[:count])
+
+    def mark(self, piece: str) -> int | None:
+        """Return the id of a control token by its piece, None when the vocabulary has no such token."""
+        ids = self._tokenize(piece, specials=True)
+        is_control = self._api.llama_vocab_is_control
+        return ids[0] if len(ids) == 1 and is_control(self._vocabulary, ids[0]) else None
+
+    def piece(self, token: int, specials: bool = False) -> bytes:
+        """Return the bytes a token stands for; a control token's are empty without `specials`."""
+        size = 256
+        buffer = ctypes.create_string_buffer(size)
+        length = self._api.llama_token_to_piece(self._vocabulary, token, buffer, size, 0, specials)
+        return buffer.raw[:length] if length > 0 else b""
+
+    def text(self, ids: Sequence[int]) -> str:
+        """Return the text of token ids, control tokens left out."""
+        return b"".join(map(self.piece, ids)).decode("utf-8", "replace")
+
+    def decode(self, tokens: Sequence[Token]) -> Logits:
+        """Compute tokens in one batch and return the logits wanted, (B, V) float32, valid until the next call.
+
+        Raises:
+            ModelError: when llama.cpp fails.
+        """
+        import numpy as np
+
+        count = len(tokens)
+        assert 0 < count <= self.cells
+        table = np.array(tokens, np.int32)  # (B, 4)
+        for name, column in (("token", 0), ("pos", 1), ("seq", 2), ("logits", 3)):
+            self._fields[name][:count] = table[:, column]
+        self._batch.n_tokens = count
+        code = self._api.llama_decode(self._context, self._batch)
+        if code:
+            raise ModelError(f"{self.path}: llama.cpp stopped with code {code}: {_log().reason()}")
+        wanted = int(table[:, 3].sum())
+        if not wanted:
+            return np.empty((0, self.vocabulary_size), np.float32)
+        pointer = self._api.llama_get_logits(self._context)
+        return np.ctypeslib.as_array(pointer, (wanted, self.vocabulary_size))
+
+    def fork(self, source: int, target: int) -> None:
+        """Let a sequence begin with all that another one holds; the memory cells are shared, not copied."""
+        self._api.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def drop(self, sequence: int, start: int = 0) -> bool:
+        """Free a sequence's cells from a position on; False where the architecture cannot drop a part."""
+        return bool(self._api.llama_memory_seq_rm(self._memory, sequence, start, -1))
+
+    def clear(self) -> None:
+        """Free all cells, so that the next batch finds the memory as it was at the start."""
+        if self._context:
+            self._api.llama_memory_clear(self._memory, False)
+
+    def close(self) -> None:
+        """Free context and model; may be called twice."""
+        if self._context:
+            self._api.llama_free(self._context)
+            self._context = None
+        if self._model:
+            self._api.llama_model_free(self._model)
+            self._model = None
+
+
+def _check_file(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(24)
+            size = os.fstat(file.fileno()).st_size
+    except FileNotFoundError as err:
+        raise ModelError(f"{path}: no such model file: check the path given as --model") from err
+    except OSError as err:
+        raise ModelError(f"{path}: the model cannot be read: {err.strerror or err}") from err
+    if head[:4] != b"GGUF":
+        what = "an empty file" if not size else "not a GGUF file"
+        raise ModelError(
+            f"{path}: {what} (a GGUF begins with the letters GGUF): name another or convert it first"
+        )
+    if size < 24:
+        raise ModelError(f"{path}: truncated after {size} bytes: fetch the file again")
+
+
+def _load_error(path: Path, reason: str) -> str:
+    unknown = re.search(r"unknown model architecture: '?([^']*)'?", reason)
+    if unknown:
+        return f"{path}: unknown architecture '{unknown[1]}': update llama-cpp-python or choose another model"
+    if re.search(r"file bounds|corrupted|incomplete|unexpectedly|failed to read|end of file", reason):
+        return f"{path}: truncated or damaged ({reason}): fetch the file again"
+    return f"{path}: llama.cpp cannot load it: {reason}"
