@@ -51,14 +51,10 @@ class Rows:
         return {name: np.stack(getattr(self, name)) for name in ("tokens", "positions", "tree", "targets")}
 
 
-class _Packer:
-    """Fills rows first come, first served; a table that does not fit starts the next row."""
+class _Row:
+    """One row being filled."""
 
-    def __init__(self, width: int) -> None:
-        self.width = width
-        self.clear()
-
-    def clear(self) -> None:
+    def __init__(self) -> None:
         self.tokens: list[int] = []
         self.positions: list[int] = []
         self.tree: list[int] = []
@@ -83,13 +79,11 @@ class _Packer:
         ]
 
     def flush(self, rows: Rows) -> None:
-        if self.tokens:
-            for name, pad in (("tokens", 0), ("positions", 0), ("tree", -1), ("targets", -1)):
-                line = np.full(self.width, pad, np.int32)
-                values = getattr(self, name)
-                line[: len(values)] = values
-                getattr(rows, name).append(line)
-        self.clear()
+        for name, pad in (("tokens", 0), ("positions", 0), ("tree", -1), ("targets", -1)):
+            line = np.full(rows.width, pad, np.int32)
+            values = getattr(self, name)
+            line[: len(values)] = values
+            getattr(rows, name).append(line)
 
 
 def encode_records(
@@ -97,15 +91,31 @@ def encode_records(
 ) -> Rows:
     """Return packed rows of `width` tokens; with `names` the prefix's own tokens are targets as well."""
     draw = random.Random(seed)
-    rows, packer = Rows(width), _Packer(width)
+    rows, row = Rows(width), _Row()
     for record in records:
         for shared, pairs in _tables(record.table, vocabulary, recipe, draw, width):
-            size = len(shared) + sum(len(asked) + len(answer) for asked, answer in pairs)
-            if len(packer.tokens) + size > width:
-                packer.flush(rows)
-            packer.add(shared, pairs, names)
-    packer.flush(rows)
+            rest = pairs
+            while rest:
+                fitting = _fitting(rest, width - len(row.tokens) - len(shared))
+                # a prefix is not worth repeating for one or two answers at the end of a row
+                if fitting < min(3, len(rest)) and row.tokens:
+                    row.flush(rows)
+                    row = _Row()
+                    continue
+                row.add(shared, rest[:fitting], names)
+                rest = rest[fitting:]
+    if row.tokens:
+        row.flush(rows)
     return rows
+
+
+def _fitting(pairs: Sequence[tuple[list[int], list[int]]], room: int) -> int:
+    """Return how many of the first pairs fit into `room` tokens."""
+    for count, (asked, answer) in enumerate(pairs):
+        room -= len(asked) + len(answer)
+        if room < 0:
+            return count
+    return len(pairs)
 
 
 def _tables(
@@ -141,10 +151,8 @@ def _tables(
         if recipe.raw:
             ids[-1] = vocabulary.marks["<raw>"]
         answer = [*vocabulary.encode(text), vocabulary.end]
-        if len(ids) + len(answer) > room:
-            break
-        room -= len(ids) + len(answer)
-        pairs.append((ids, answer))
+        if len(ids) + len(answer) <= room:
+            pairs.append((ids, answer))
     if pairs:
         yield shared, pairs
 

@@ -79,8 +79,7 @@ def build_model(plan: Plan, vocabulary: int) -> Any:
         tie_word_embeddings=True,
         bos_token_id=1,
         eos_token_id=2,
-        # sdpa on a CPU falls back to slow float paths for an arbitrary mask; see training/LOG.md
-        attn_implementation="eager",
+        attn_implementation="sdpa",
     )
     return LlamaForCausalLM(config)
 
@@ -88,7 +87,7 @@ def build_model(plan: Plan, vocabulary: int) -> Any:
 def tree_mask(tree: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Return the additive attention mask (B, 1, T, T) of rows: a token sees its table's prefix and its own answer.
 
-    NOTE: eager attention adds the mask; a boolean one would be added as 0 and 1 and leak every answer.
+    NOTE: additive, so that sdpa and eager attention agree; eager would add a boolean one as 0 and 1 and leak answers.
     """
     import torch
 

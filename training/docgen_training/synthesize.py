@@ -132,7 +132,7 @@ class _TableWriter:
     def _thing(self) -> tuple[str, ...]:
         words = tuple(self.known.name.split())
         roll = self.draw.random()
-        if roll < 0.22:
+        if roll < 0.2 and len(words) < 3:
             words = (self.draw.choice(_QUALIFIERS), *words)
         elif roll < 0.42:
             words = (*words[:2], self.draw.choice(_KIND_WORDS))
@@ -197,12 +197,12 @@ class _TableWriter:
     def _column(self, words: Sequence[str], kind: str, text: str, telling: bool = False) -> Column:
         draw = self.draw
         spoken = printed(words)
-        if draw.random() < 0.12 and words[0] != self.thing[-1]:
+        if len(self.thing) < 3 and draw.random() < 0.15 and words[0] != self.thing[-1]:
             words = [*self.thing, *words]
         name = _render(_abbreviate(words, self.chance, draw), self.style)
         identifier = words[-1] in ("id", "key", "uuid") and len(words) > 1
         foreign = ForeignKey("_".join((*words[:-2], plural(words[-2]))), words[-1]) if identifier else None
-        if telling and kind in ("text", "num", "int", "date", "ts") and len(words) <= 5:
+        if telling and kind in ("text", "num", "int", "date") and len(words) <= 4:
             # a key is named by what it points to: "with its customer and order date"
             self.said[name] = spoken.removesuffix(" ID") if identifier else spoken
         values = draw.choice(_VALUES) if kind == "text" and words[-1] in _CODED and draw.random() < 0.5 else ()
