@@ -60,10 +60,12 @@ def comment_sql(dialect: str, place: Place, text: str, definition: tuple[str, st
     return _BUILDERS.get(dialect, _comment_on)(DIALECTS[dialect], place, text)
 
 
-def alter_table(dialect: str, place: Place, columns: Sequence[NewText], table_text: str = "") -> str:
+def alter_table(
+    dialect: str, place: Place, columns: Sequence[NewText], table_text: str = "", in_place: bool = True
+) -> str:
     """Return the one ALTER TABLE of MySQL or MariaDB that sets the comments of many columns and the table.
 
-    INPLACE makes the server refuse rather than copy the table, should it see more than new comments.
+    With `in_place` the server refuses rather than copies the table, should it see more than new comments.
     """
     rules = DIALECTS[dialect]
     clauses = [
@@ -72,7 +74,8 @@ def alter_table(dialect: str, place: Place, columns: Sequence[NewText], table_te
     ]
     if table_text:
         clauses.append(f"COMMENT = {rules.literal(table_text)}")
-    return f"ALTER TABLE {rules.name(place.schema, place.table)} ALGORITHM=INPLACE, {', '.join(clauses)}"
+    algorithm = "INPLACE" if in_place else "COPY"
+    return f"ALTER TABLE {rules.name(place.schema, place.table)} ALGORITHM={algorithm}, {', '.join(clauses)}"
 
 
 def _comment_on(rules: Rules, place: Place, text: str) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["DIALECTS", "Limit", "Rules", "clean", "fit"]
+__all__ = ["DIALECTS", "Limit", "Rules", "clean", "fit", "keep"]
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_ASTRAL = re.compile(r" ?[\U00010000-\U0010ffff][\U00010000-\U0010ffff\u200d\ufe0f]*")
 _SENTENCE = re.compile(r"[.!?。！？](?=\s|$)|[。！？]")
 
 
@@ -39,6 +40,7 @@ class Rules:
     column_limit: Limit = Limit()
     table_limit: Limit = Limit()
     transaction: bool = False  # DDL can be rolled back
+    basic_plane: bool = False  # comments are stored in utf8mb3: anything above U+FFFF becomes "?"
 
     def name(self, *parts: str) -> str:
         """Return a dotted name, each part quoted; always, so that case and reserved words never matter."""
@@ -60,7 +62,7 @@ class Rules:
 # Limits. MySQL: dev.mysql.com/doc/refman/8.4/en/create-table.html, and run on MariaDB 10.11. SQL Server:
 # learn.microsoft.com, sp_addextendedproperty. Oracle: Database SQL Language Reference, COMMENT. BigQuery:
 # cloud.google.com/bigquery/quotas. The others name none for the statement.
-_MYSQL = Rules(quote="`", backslash=True, column_limit=Limit(1024), table_limit=Limit(2048))
+_MYSQL = Rules(quote="`", backslash=True, basic_plane=True, column_limit=Limit(1024), table_limit=Limit(2048))
 _MSSQL_LIMIT = Limit(7500, "UTF-16 bytes")
 _ORACLE_LIMIT = Limit(4000, "bytes")
 
@@ -105,18 +107,38 @@ def fit(text: str, limit: Limit) -> tuple[str, str]:
     whole = limit.measure(text)
     if not limit.length or whole <= limit.length:
         return text, ""
-    low, high = 0, len(text)  # the longest prefix that fits, found by halving: bytes are not characters
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if limit.measure(text[:middle]) <= limit.length else (low, middle - 1)
-    prefix = text[:low]
-    ends = [found.end() for found in _SENTENCE.finditer(text, 0, low + 1) if found.end() <= low]
+    room = _room(text, limit, "")
+    ends = [found.end() for found in _SENTENCE.finditer(text, 0, room + 1) if found.end() <= room]
     if ends:
-        short = prefix[: ends[-1]]
+        short = text[: ends[-1]]
     else:
-        room = low - 3  # the ellipsis takes at most three bytes
+        room = _room(text, limit, "…")
         short = text[:room]
         if " " in short and not text[room : room + 1].isspace():
             short = short[: short.rindex(" ")]
         short = short.rstrip() + "…"
     return short, f"cut from {whole} to {limit.measure(short)} {limit.unit}, the limit is {limit.length}"
+
+
+def _room(text: str, limit: Limit, end: str) -> int:
+    """Return how many characters fit together with `end`, found by halving: bytes are not characters."""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (
+            (middle, high) if limit.measure(text[:middle] + end) <= limit.length else (low, middle - 1)
+        )
+    return low
+
+
+def keep(text: str, rules: Rules) -> tuple[str, str]:
+    """Return the text without characters that the dialect would turn into question marks, and a note if so.
+
+    >>> keep("Two 🎟 tickets", DIALECTS["mariadb"])
+    ('Two tickets', 'left out 🎟, which comments of this database cannot hold')
+    """
+    found = _ASTRAL.findall(text) if rules.basic_plane else []
+    if not found:
+        return text, ""
+    shown = "".join(dict.fromkeys(part.strip() for part in found))
+    return _ASTRAL.sub("", text), f"left out {shown}, which comments of this database cannot hold"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 __all__ = ["ColumnDdl", "TableDdl", "parse"]
 
@@ -13,6 +14,8 @@ _TOKEN = re.compile(
     r"""'(?:[^'\\]|''|\\.)*' | "(?:[^"\\]|""|\\.)*" | `(?:[^`]|``)*` | /\*.*?\*/ | \w+ | \s+ | .""",
     re.DOTALL | re.VERBOSE,
 )
+_JSON = " longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+_JSON_CHECK = " CHECK (json_valid(`"
 _AUTO_INCREMENT = re.compile(r"\sAUTO_INCREMENT=\d+")
 
 
@@ -22,6 +25,7 @@ class ColumnDdl:
 
     before: str
     after: str = ""
+    stored: bool = False  # a generated column that is stored: to redefine it the server copies the table
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +34,34 @@ class TableDdl:
 
     columns: dict[str, ColumnDdl]
     bare: str
+    copied: bool = False  # holds JSON in another type: MariaDB copies such a table for any change
 
 
 def parse(ddl: str) -> TableDdl:
     r"""Return a CREATE TABLE statement taken apart.
 
     >>> parse("CREATE TABLE `t` (\n  `a` int(11) DEFAULT 1 COMMENT 'old' CHECK (`a` > 0)\n)").columns["a"]
-    ColumnDdl(before='`a` int(11) DEFAULT 1', after=' CHECK (`a` > 0)')
+    ColumnDdl(before='`a` int(11) DEFAULT 1', after=' CHECK (`a` > 0)', stored=False)
     """
     start, end = _body(ddl)
     columns: dict[str, ColumnDdl] = {}
     bare: list[str] = []
+    copied = False
     for item in _items(ddl[start:end]):
         stripped = item.strip()
         if stripped.startswith("`"):
             name, column = _column(stripped)
-            columns[name] = column
             stripped = column.before + column.after
+            json = column.after.startswith(_JSON_CHECK)
+            copied = copied or (json and _JSON not in column.before)
+            # NOTE: MariaDB shows JSON as what it stands for; taken at its word, that is another type
+            columns[name] = (
+                replace(column, before=column.before.replace(_JSON, " json", 1)) if json else column
+            )
         bare.append(stripped)
     # the next number of the table moves with every row that someone inserts meanwhile
     options = _AUTO_INCREMENT.sub("", _without_comment(ddl[end:]))
-    return TableDdl(columns, "\n".join([ddl[:start].strip(), *bare, options.strip()]))
+    return TableDdl(columns, "\n".join([ddl[:start].strip(), *bare, options.strip()]), copied)
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int, int, int]]:
@@ -86,26 +97,22 @@ def _items(body: str) -> Iterator[str]:
 
 
 def _column(definition: str) -> tuple[str, ColumnDdl]:
-    name = ""
-    check: int | None = None
     words = [part for part in _tokens(definition) if not part[0].isspace()]
-    for index, (token, first, _, depth) in enumerate(words):
-        if not index:
-            name = token[1:-1].replace("``", "`")
-        if (
-            depth == 0
-            and token == "COMMENT"
-            and index + 1 < len(words)
-            and words[index + 1][0].startswith("'")
-        ):
-            return name, ColumnDdl(definition[:first].rstrip(), definition[words[index + 1][2] :])
-        if depth == 0 and token == "CHECK" and check is None:
-            check = first
-    if check is None:
-        return name, ColumnDdl(definition)
-    # MariaDB's grammar wants the comment before the check
-    before = definition[:check].rstrip()
-    return name, ColumnDdl(before, definition[len(before) :])
+    name = words[0][0][1:-1].replace("``", "`")
+    before, after = _around_comment(definition, words)
+    stored = any(token in ("STORED", "PERSISTENT") for token, _, _, depth in words if depth == 0)
+    return name, ColumnDdl(before, after, stored)
+
+
+def _around_comment(definition: str, words: list[tuple[str, int, int, int]]) -> tuple[str, str]:
+    for (token, first, _, depth), (following, _, end, _) in pairwise(words):
+        if depth == 0 and token == "COMMENT" and following.startswith("'"):
+            return definition[:first].rstrip(), definition[end:]
+    for token, first, _, depth in words:
+        if depth == 0 and token == "CHECK":  # MariaDB's grammar wants the comment before the check
+            before = definition[:first].rstrip()
+            return before, definition[len(before) :]
+    return definition, ""
 
 
 def _without_comment(options: str) -> str:
