@@ -13,6 +13,7 @@ from typing import Any
 from docgen_dbt import parse
 from docgen_dbt.columns import Inferred, SqlReader, seed_columns
 from docgen_dbt.facts import Facts, read_facts
+from docgen_dbt.overlay import overlay_file
 from docgen_dbt.project import Project, load_project
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError
@@ -20,7 +21,7 @@ from docgen_plugin.model import Catalog, Column, Table
 
 __all__ = ["MANIFEST_VERSIONS", "read_manifest", "read_project", "table_path"]
 
-MANIFEST_VERSIONS = range(9, 13)  # dbt-core 1.5 to 1.12; https://schemas.getdbt.com/
+MANIFEST_VERSIONS = range(11, 13)  # dbt-core 1.7 to 1.12; https://schemas.getdbt.com/
 _VERSION = re.compile(r"/manifest/v(\d+)(?:\.json)?$")
 _KINDS = ("model", "seed", "snapshot")
 _UPPER_CASE = {"snowflake", "oracle", "exasol", "teradata"}  # unquoted names come back in capitals
@@ -41,9 +42,11 @@ def read_project(root: Path, config: Config) -> Catalog:
         SourceError: when there is no manifest that can be read and dbt cannot make one.
     """
     project = load_project(root)
-    notes = _fresh_manifest(project, config)
+    notes, newer = _fresh_manifest(project, config)
     manifest = read_manifest(project)
     own = _own_nodes(project, manifest)
+    for path in newer:
+        overlay_file(path, own)
     listed, note = _read_catalog_file(project, manifest)
     tables = _Builder(project, manifest, own, listed).tables()
     notes += [note] if note else []
@@ -74,7 +77,7 @@ def read_manifest(project: Project) -> dict[str, Any]:
         raise SourceError(
             f"{path}: manifest version {schema or 'unknown'} is not one of "
             f"v{MANIFEST_VERSIONS[0]} to v{MANIFEST_VERSIONS[-1]} that this docgen reads; "
-            "run `dbt parse` with dbt-core 1.5 to 1.12"
+            "run `dbt parse` with dbt-core 1.7 to 1.12"
         )
     return manifest
 
@@ -86,26 +89,26 @@ def table_path(node: Mapping[str, Any]) -> str:
     return path.replace("\\", "/")
 
 
-def _fresh_manifest(project: Project, config: Config) -> list[str]:
-    """Make sure that there is a manifest and that it is of today, as far as dbt is there; return notes."""
+def _fresh_manifest(project: Project, config: Config) -> tuple[list[str], list[Path]]:
+    """Make sure that there is a manifest, of today where dbt is there; return notes and files newer than it."""
     shown = project.show(project.manifest_path)
     if not project.manifest_path.is_file():
         parse.run_parse(project, config)
-        return [f"{shown} was missing: ran `dbt parse`"]
-    newer = parse.newer_file(project)
-    if newer is None:
-        return []
-    older = f"{shown} is older than {project.show(newer)}"
+        return [f"{shown} was missing: ran `dbt parse`"], []
+    newer = parse.newer_files(project)
+    if not newer:
+        return [], []
+    older = f"{shown} is older than {project.show(newer[0])}"
     if parse.dbt_command() is None:
-        return [f"{older}: run `dbt parse`"]
+        return [f"{older}: run `dbt parse`"], newer
     try:
         parse.run_parse(project, config)
     except SourceError as err:  # an old manifest is better than none, as long as the user knows
-        return [f"{older}, and it could not be renewed: {err}"]
-    return [f"{older}: ran `dbt parse`"]
+        return [f"{older}, and it could not be renewed: {err}"], newer
+    return [f"{older}: ran `dbt parse`"], []
 
 
-def _own_nodes(project: Project, manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _own_nodes(project: Project, manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the root project's nodes by unique id, in a stable order: sources, seeds, models, snapshots."""
     name = (manifest.get("metadata") or {}).get("project_name") or project.name
     order = {"source": 0, "seed": 1, "model": 2, "snapshot": 3}

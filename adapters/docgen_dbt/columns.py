@@ -28,6 +28,9 @@ _SNAPSHOT_COLUMNS = {
     "dbt_valid_to": "timestamp",
 }
 _EPHEMERAL = "__dbt__cte__"  # dbt's prefix for an ephemeral model put into its reader's SQL
+_PSEUDO_COLUMN = re.compile(
+    r"(?i)^(_file_name|_table_suffix|_partition(time|date)|rowid|rownum|ctid|metadata\$.*|\*)$"
+)
 _GENERATED_NAME = re.compile(r"^_col_\d+$")  # sqlglot's name for an expression without one
 
 
@@ -91,10 +94,12 @@ class SqlReader:
         self._numbers = {key: f"n{number}" for number, key in enumerate(self._nodes)}
         self._relations = self._index()
         self._spelling: dict[str, dict[str, str]] = {}
+        self._used: dict[str, dict[str, str]] = {}  # by source: columns that queries take from it
 
     def read_all(self) -> dict[str, Inferred]:
         """Return what was read, by unique id; nodes that say nothing are left out."""
         found: dict[str, Inferred] = {}
+        self._used.clear()
         with _quiet_sqlglot():
             for key in self._order():
                 node = self._nodes[key]
@@ -107,6 +112,8 @@ class SqlReader:
                     columns = found[key].columns
                 if columns:
                     self._remember(key, columns)
+        for key, used in self._used.items():
+            found[key] = Inferred(tuple((name, "") for name in used.values()))
         return found
 
     def _order(self) -> list[str]:
@@ -278,6 +285,7 @@ class SqlReader:
             allow_partial_qualification=True,
             quote_identifiers=False,
         )
+        self._note_used(qualified, spelling)
         annotated = annotate_types(qualified, schema=self._schema, dialect=self._dialect or None)
         if not isinstance(annotated, exp.Query):
             return (), False
@@ -291,9 +299,64 @@ class SqlReader:
             columns.setdefault(spelling.get(name.lower(), name), _type_name(select, self._dialect))
         return tuple(columns.items()), complete and bool(columns)
 
+    def _note_used(self, query: exp.Expr, spelling: Mapping[str, str]) -> None:
+        """Remember the columns that a query surely takes from sources whose columns nobody lists."""
+        from sqlglot import exp
+        from sqlglot.optimizer.scope import traverse_scope
+
+        unlisted = {
+            self._numbers[key]: key
+            for key, node in self._nodes.items()
+            if node.get("resource_type") == "source" and not self._known.get(key)
+        }
+        for scope in traverse_scope(query):
+            aliases = {alias.alias for alias in scope.find_all(exp.Alias)}
+            for column in scope.columns:
+                table = _origin(_source_of(scope, column.table))
+                key = unlisted.get(table.name) if table is not None else None
+                name = column.name
+                if (
+                    key is None
+                    or not name
+                    or _PSEUDO_COLUMN.match(name)
+                    or (name in aliases and not _is_own_alias(column))
+                ):
+                    continue
+                self._used.setdefault(key, {}).setdefault(name, spelling.get(name, name))
+
 
 # What sqlglot raises on SQL that it half understands, beside its own errors.
 _SQLGLOT_BUGS = (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError, AssertionError)
+
+
+def _source_of(scope: Any, alias: str) -> Any:
+    """Return what a column's table name means in a scope; without one, the only table that is read there."""
+    if alias:
+        return scope.sources.get(alias)
+    selected = list(scope.selected_sources.values())
+    return selected[0][1] if len(selected) == 1 and not scope.is_subquery else None
+
+
+def _origin(source: Any) -> exp.Table | None:
+    """Return the table behind a name in a query: itself, or what a bare `select * from` it passes on."""
+    from sqlglot import exp
+
+    while source is not None and not isinstance(source, exp.Table):
+        query = source.expression
+        if not isinstance(query, exp.Select) or len(query.selects) != 1 or not query.selects[0].is_star:
+            return None
+        if query.args.get("joins") or query.args.get("laterals") or len(source.sources) != 1:
+            return None
+        source = next(iter(source.sources.values()))
+    return source
+
+
+def _is_own_alias(column: exp.Expr) -> bool:
+    """Tell whether a column stands in the expression that its own name is given to, as in `trim(a) as a`."""
+    from sqlglot import exp
+
+    alias = column.find_ancestor(exp.Alias, exp.Select)
+    return isinstance(alias, exp.Alias) and alias.alias == column.name
 
 
 def _parents(node: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from docgen_dbt.project import Project
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError
 
-__all__ = ["dbt_command", "newer_file", "run_parse"]
+__all__ = ["dbt_command", "newer_files", "run_parse"]
 
 # dbtRunner changes the working folder, the loggers and the warning filters of its process: it gets its own
 _RUNNER = (
@@ -69,18 +69,18 @@ def run_parse(project: Project, config: Config) -> None:
         raise SourceError(f"{project.root}: `dbt parse` failed: {_reason(output)}")
 
 
-def newer_file(project: Project) -> Path | None:
-    """Return a file of the project that changed after the manifest was written, or None."""
+def newer_files(project: Project) -> list[Path]:
+    """Return the project's files that changed after the manifest was written, the newest first."""
     written_ns = project.manifest_path.stat().st_mtime_ns
-    newest, newest_ns = None, written_ns
+    found: list[tuple[int, Path]] = []
     for path in project.files():
         try:
             changed_ns = path.stat().st_mtime_ns
         except OSError:
             continue  # a broken link: dbt will say so better than we can
-        if changed_ns > newest_ns:
-            newest, newest_ns = path, changed_ns
-    return newest
+        if changed_ns > written_ns:
+            found.append((-changed_ns, path))
+    return [path for _, path in sorted(found)]
 
 
 def _installed_here() -> bool:
