@@ -25,13 +25,13 @@ _IGNORED = "*\n"  # the folder's own .gitignore: a ledger in SQLite is one perso
 class Database:
     """One open ledger database; its two context managers are transactions."""
 
-    def __init__(self, url: str, create: bool) -> None:
-        """Open a SQLAlchemy URL; without `create`, a SQLite file that is missing becomes an empty memory.
+    def __init__(self, location: str | Path, create: bool) -> None:
+        """Open a SQLAlchemy URL or a SQLite file; without `create`, a missing file becomes an empty memory.
 
         Raises:
             LedgerError: when it cannot be opened or holds another version's ledger.
         """
-        parsed = _parse(url)
+        parsed = _parse(location)
         self.name = parsed.render_as_string(hide_password=True)
         if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
             self.name = str(parsed.database)
@@ -166,13 +166,16 @@ def _found_version(connection: Connection) -> int:
     return int(connection.execute(sqlalchemy.select(sqlalchemy.func.max(versions.c.version))).scalar() or 0)
 
 
-def _parse(url: str) -> URL:
+def _parse(location: str | Path) -> URL:
+    if isinstance(location, Path) or "://" not in location:
+        # NOTE: never through a text: a folder's name may hold "?" or "#"
+        return URL.create("sqlite", database=str(Path(location).expanduser()))
     try:
-        return sqlalchemy.make_url(url)
+        return sqlalchemy.make_url(location)
     except (SQLAlchemyError, ValueError) as err:
         raise LedgerError(
-            "the ledger's address is not a SQLAlchemy URL; expected something like "
-            "sqlite:///ledger.db or postgresql+psycopg://user@host/name"
+            "the ledger's address is not a URL that SQLAlchemy reads; give a file for SQLite, or something like "
+            "postgresql+psycopg://user@host/name"
         ) from err
 
 

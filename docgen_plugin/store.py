@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -75,15 +76,15 @@ class Event:
 class Ledger:
     """The suggestions of every source in one database; close it, or use it in a `with` statement."""
 
-    def __init__(self, url: str, create: bool = True) -> None:
-        """Open the ledger at a SQLAlchemy URL, its schema brought up to date.
+    def __init__(self, location: str | Path, create: bool = True) -> None:
+        """Open the ledger at a SQLAlchemy URL or in a SQLite file, its schema brought up to date.
 
         With `create` off, a SQLite file that is not there is read as an empty ledger and not made.
 
         Raises:
             LedgerError: when it cannot be opened, is no ledger, or a newer docgen wrote it.
         """
-        self._database = Database(url, create)
+        self._database = Database(location, create)
 
     @property
     def name(self) -> str:

@@ -1,0 +1,275 @@
+"""What a text claims: units, currencies, time zones, examples, literals, other tables; and what supports it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from docgen_plugin.model import Column, Table
+from docgen_plugin.words import name_words, plural, singular, split_identifier
+
+__all__ = ["Evidence", "foreign_mention", "invented_literal", "strip_examples", "strip_units"]
+
+# one line a unit: the words that state it; any of them in the evidence supports all of them
+_UNITS = tuple(
+    tuple(form.strip() for form in line.split(","))
+    for line in """
+usd, us dollar, us dollars, dollar, dollars, $
+eur, euro, euros, €
+gbp, pound sterling, pounds sterling, british pounds, £
+jpy, yen, ¥
+inr, rupee, rupees
+cny, yuan, renminbi
+chf, swiss francs
+cents, cent
+percent, percentage, percentages, pct, perc, %
+utc, coordinated universal time
+gmt
+local time, local timezone, local time zone
+est, edt
+pst, pdt
+cet, cest
+kilogram, kilograms, kg, kgs, kilo, kilos
+gram, grams, gms
+milligram, milligrams, mg
+pound, pounds, lb, lbs
+ounce, ounces, oz
+tonne, tonnes, metric tons, metric ton
+kilometer, kilometers, kilometre, kilometres, km, kms
+meters, metres, mtr, mtrs, metre
+centimeter, centimeters, centimetre, centimetres, cm
+millimeter, millimeters, millimetre, millimetres, mm
+mile, miles
+feet, ft
+inches, inch
+square meters, square metres, sqm
+square feet, sqft
+liter, liters, litre, litres, ltr
+milliliter, milliliters, millilitre, millilitres
+gallon, gallons, gal
+celsius, centigrade
+fahrenheit
+kelvin
+kilowatt, kilowatts, kw
+kilowatt hours, kilowatt-hours, kwh
+watts, watt
+volts, volt
+amps, amperes
+hertz, hz, khz, mhz
+bytes, byte
+kilobytes, kilobyte, kb
+megabytes, megabyte, mb
+gigabytes, gigabyte, gb
+nanoseconds, nanosecond, ns
+microseconds, microsecond
+milliseconds, millisecond, ms, millis
+seconds, secs, sec
+minutes, mins
+hours, hrs
+days
+weeks
+months
+years
+degrees
+radians
+basis points, bps
+mph, miles per hour
+km/h, kilometers per hour, kph
+bar, psi, pascal
+""".strip().splitlines()
+)
+# words that the evidence may hold for a unit, beyond its own forms: `duration_s`, `load_min`
+_SHORT = {"seconds": ("s", "second"), "minutes": ("min", "minute"), "hours": ("h", "hr", "hour")}
+_SHORT |= {
+    "days": ("day",),
+    "weeks": ("week", "wk"),
+    "months": ("month", "mth"),
+    "years": ("year", "yr", "yrs"),
+}
+_SHORT |= {"kilogram": ("kilogrammes",), "meters": ("m", "meter"), "degrees": ("degree", "deg")}
+_SHORT |= {"bytes": ("b",), "gram": ("g",), "watts": ("w",), "volts": ("v",), "percent": ("%",)}
+# ordinary words as well as units: they count only where a unit stands, after "in" or in brackets
+_AMBIGUOUS = frozenset(
+    (
+        "bar",
+        "cent",
+        "inch",
+        "feet",
+        "ft",
+        "mb",
+        "gal",
+        "est",
+        "pst",
+        "ms",
+        "mm",
+        "ns",
+        "degrees",
+        "pound",
+        "sec",
+    )
+)
+
+_LEAD = r"(?:,?\s*(?:expressed|measured|stated|given|recorded|stored|denominated|represented)?\s*(?:in|as an?|as)\s+)"
+_EXAMPLES = re.compile(
+    r"\s*(?:\((?:e\.g\.|eg|i\.e\.|for example|for instance|such as|like|including)[^)]*\)"
+    r"|,?\s+(?:e\.g\.|such as|for example|for instance|including)[,:]?\s+[^.;()]*(?=[.;)]|$))",
+    re.I,
+)
+_QUOTED = re.compile(r"\"([^\"]+)\"|(?<!\w)'([^']+)'(?!\w)|“([^”]+)”|‘([^’]+)’|`([^`]+)`")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?![\w])")
+_COMMON_WORDS = (
+    "date time day week month year status type category name value number code user person record event log item "
+    "list group file data detail info information address note setting source unit country city state currency "
+    "period calendar level role result rate entry line row table column field key property history "
+    "change action process reason method location place position area part point version amount total count "
+    "price cost size language image document message text label tag title comment description reference "
+    "identifier flag option parameter test report summary"
+)
+_COMMON = frozenset(_COMMON_WORDS.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything the input says about a place, as lower-case text and as words."""
+
+    own: frozenset[str]  # words of the name, the type, the values, the table's name and text, the hints
+    around: frozenset[str]  # also the words of the other columns, keys and sources
+    text: str  # the free texts, lower case
+
+    @classmethod
+    def of(cls, table: Table, column: Column | None, hints: Sequence[str]) -> Evidence:
+        """Return the evidence for a column, or with column None for the table itself."""
+        texts = [table.description, *hints]
+        names = [table.name]
+        if column is not None:
+            names.append(column.name)
+            texts += [column.type, *column.values]
+            if column.foreign_key is not None:
+                names += [column.foreign_key.table, column.foreign_key.column]
+        own = _words_of(names) | {word for text in texts for word in _split(text)}
+        others = [one.name for one in table.columns] + [key.rsplit(".", 1)[-1] for key in table.upstream]
+        others += [one.foreign_key.table for one in table.columns if one.foreign_key is not None]
+        around = own | _words_of(others) | {w for one in table.columns for w in _split(one.description)}
+        return cls(frozenset(own), frozenset(around), " ".join(" ".join(texts).lower().split()))
+
+    def supports(self, forms: Sequence[str]) -> bool:
+        """Return whether any of a unit's forms stands in the name, the type or a text."""
+        words = {*forms, *_SHORT.get(forms[0], ()), *(_SHORT.get(forms[-1], ()))}
+        for form in forms:
+            words.update(_SHORT.get(form, ()))
+        return any(
+            word in self.own if word.isalnum() and " " not in word else word in self.text for word in words
+        )
+
+
+def _split(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+|[$€£¥%]", text.lower())
+
+
+def _words_of(names: Sequence[str]) -> set[str]:
+    return {word for name in names for word in (*split_identifier(name), *name_words(name))}
+
+
+def _pattern(forms: Sequence[str]) -> tuple[str, str]:
+    """Return the pattern of the forms that are units anywhere, and that of all of them."""
+    ordered = sorted(forms, key=len, reverse=True)
+    clear = [form for form in ordered if form not in _AMBIGUOUS and len(form.strip("$€£¥%")) != 1]
+    every = "|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in ordered)
+    return "|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in clear) or r"(?!)", every
+
+
+_PATTERNS = tuple((forms, re.compile(_pattern(forms)[0], re.I), _pattern(forms)[1]) for forms in _UNITS)
+_TRAILING = tuple(
+    re.compile(rf"{_LEAD}(?:the\s+)?(?:{every})(?=[\s.,;)]|$)|\s*\((?:in\s+)?(?:{every})\)", re.I)
+    for _, _, every in _PATTERNS
+)
+
+
+def strip_units(text: str, evidence: Evidence, everywhere: bool = False) -> str:
+    """Return a text without the units that nothing supports: "... in USD", "(kg)"; `everywhere` finds the rest.
+
+    >>> plain = Evidence(frozenset({"amount"}), frozenset(), "")
+    >>> strip_units("Total amount of the order in US dollars.", plain)
+    'Total amount of the order.'
+    >>> strip_units("Total weight, measured in kg.", Evidence(frozenset({"weight", "kg"}), frozenset(), ""))
+    'Total weight, measured in kg.'
+    """
+    for (forms, anywhere, _), trailing in zip(_PATTERNS, _TRAILING, strict=True):
+        if not (trailing.search(text) or anywhere.search(text)) or evidence.supports(forms):
+            continue
+        text = trailing.sub("", text)
+        if everywhere:
+            text = anywhere.sub("", text)
+    return text
+
+
+def strip_examples(text: str, evidence: Evidence) -> str:
+    """Return a text without the examples that name something the evidence does not.
+
+    >>> strip_examples("Status of the order, such as open or paid.", Evidence(frozenset(), frozenset(), ""))
+    'Status of the order.'
+    """
+
+    def kept(found: re.Match[str]) -> str:
+        said = set(_split(found[0])) - {
+            "e",
+            "g",
+            "i",
+            "eg",
+            "such",
+            "as",
+            "for",
+            "example",
+            "instance",
+            "like",
+        }
+        said -= {"including", "and", "or", "the", "a", "an", "of", "etc", "other", "in"}
+        return found[0] if said <= evidence.around else ""
+
+    return _EXAMPLES.sub(kept, text)
+
+
+def invented_literal(text: str, evidence: Evidence) -> str:
+    """Return the first number or quoted value of a text that the evidence does not hold, "" when there is none.
+
+    >>> invented_literal("Currency by ISO 4217.", Evidence(frozenset(), frozenset(), ""))
+    'the number 4217'
+    """
+    for found in _QUOTED.finditer(text):
+        value = next(group for group in found.groups() if group is not None)
+        if value.lower() not in evidence.text and not set(_split(value)) <= evidence.around:
+            return f"the value {value!r}"
+    for found in _NUMBER.finditer(text):
+        digits = found[0]
+        if digits not in evidence.own and digits not in evidence.text:
+            return f"the number {digits}"
+    return ""
+
+
+def foreign_mention(words: Sequence[str], entities: Collection[tuple[str, ...]], evidence: Evidence) -> str:
+    """Return the first table of the catalog that a text names though nothing in the input does, "" for none.
+
+    >>> foreign_mention(["identifier", "of", "the", "invoice"], {("invoice",)}, Evidence(frozenset(), frozenset(), ""))
+    'invoice'
+    """
+    around = evidence.around
+    for start in range(len(words)):
+        for length in (3, 2, 1):
+            said = tuple(words[start : start + length])
+            if len(said) < length:
+                continue
+            for name in (said, _one(said)):
+                if name in entities and not _is_known(name, around):
+                    return " ".join(name)
+    return ""
+
+
+def _one(words: tuple[str, ...]) -> tuple[str, ...]:
+    return (*words[:-1], singular(words[-1]))
+
+
+def _is_known(name: tuple[str, ...], around: Collection[str]) -> bool:
+    if len(name) == 1 and name[0] in _COMMON:
+        return True
+    return all(word in around or plural(word) in around for word in name)

@@ -1,0 +1,121 @@
+"""What the verbs share: their options, the configuration these make, and where the ledger is."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from docgen_plugin.config import Config
+    from docgen_plugin.model import Catalog
+    from docgen_plugin.store import Ledger
+
+__all__ = ["Session", "as_json", "selecting", "source_options"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One call of a verb: what the user named, and the settings that hold for it."""
+
+    source: str
+    config: Config
+    folder: Path
+
+    def ledger(self, create: bool) -> Ledger:
+        """Return the open ledger of this source.
+
+        Raises:
+            LedgerError: when it cannot be opened.
+        """
+        from docgen_plugin.console import working
+        from docgen_plugin.store import Ledger
+
+        with working("opening the ledger"):
+            return Ledger(self.config.ledger or self.folder / ".docgen" / "ledger.db", create)
+
+    def catalog(self) -> Catalog:
+        """Return the catalog of this source, its notes shown on standard error.
+
+        Raises:
+            SourceError: when it cannot be read.
+        """
+        from docgen_plugin.console import say, visible, working
+        from docgen_plugin.pipeline import read_catalog
+
+        with working("reading the catalog"):
+            catalog = read_catalog(self.source, self.config)
+        for note in catalog.notes:
+            say(f"note: {visible(note)}")
+        return catalog
+
+
+def _session(source: str, options: dict[str, Any]) -> Session:
+    from docgen_plugin.config import load_config
+
+    given = {
+        "include": options.pop("include"),
+        "exclude": options.pop("exclude"),
+        "schemas": options.pop("schema"),
+        "ledger": options.pop("ledger"),
+        "model": options.pop("model", None),
+    }
+    folder = _folder(source)
+    config = load_config(folder, {name: value for name, value in given.items() if value})
+    return Session(source, config, folder)
+
+
+def _folder(source: str) -> Path:
+    """Return the folder that a source lives in: its own, or the current one for anything with a URL."""
+    if "://" in source or "\0" in source:
+        return Path.cwd()
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    return path.resolve().parent if path.is_file() else Path.cwd()
+
+
+def source_options(command: _F) -> _F:
+    """Return a command that takes SOURCE and the options all verbs have, and is called with a `Session`."""
+
+    @functools.wraps(command)
+    def called(source: str, **options: Any) -> Any:
+        return command(_session(source, options), **options)
+
+    decorators = (
+        click.argument("source", default="."),
+        click.option(
+            "--include", multiple=True, metavar="GLOB", help="Only tables like this (name, schema.name)."
+        ),
+        click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out tables like this."),
+        click.option("--schema", multiple=True, metavar="GLOB", help="Read only database schemas like this."),
+        click.option(
+            "--ledger", metavar="URL", help="Where suggestions are kept: a file or a SQLAlchemy URL."
+        ),
+    )
+    for decorate in reversed(decorators):
+        called = decorate(called)
+    return called  # type: ignore[return-value]
+
+
+def selecting(command: _F) -> _F:
+    """Return a command with --select."""
+    return click.option(
+        "--select",
+        multiple=True,
+        metavar="GLOB",
+        help="Only places like this: a table, or table.column ('orders', '*.email').",
+    )(command)
+
+
+def as_json(command: _F) -> _F:
+    """Return a command with --json."""
+    return click.option(
+        "--json", "machine", is_flag=True, help="Print the result as JSON on standard output."
+    )(command)

@@ -1,0 +1,267 @@
+"""The verbs that read or write the source: suggest, apply, coverage; and `model info`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from docgen_plugin.cli_options import Session, as_json, selecting, source_options
+from docgen_plugin.console import columns_progress, count, emit, say, show, table_lines, visible, working
+
+if TYPE_CHECKING:
+    from docgen_plugin.coverage import Coverage
+    from docgen_plugin.generate import Generator
+    from docgen_plugin.model import ColumnRef
+    from docgen_plugin.pipeline import ApplyReport, SuggestReport
+
+__all__ = ["COMMANDS"]
+
+_SHOWN = 10  # tables or places listed for people; --json has all of them
+_INTERRUPTED = 130
+
+_model_option = click.option(
+    "--model", metavar="PATH", help="A GGUF file to use instead of the default model."
+)
+
+
+@click.command()
+@source_options
+@selecting
+@_model_option
+@as_json
+def suggest(session: Session, select: tuple[str, ...], machine: bool) -> None:
+    """Suggest a description for every undocumented table and column.
+
+    Nothing is written to the source: the suggestions wait in the ledger for `review` or `accept`. Running
+    it again suggests nothing twice; Ctrl-C keeps what is done.
+    """
+    from docgen_plugin import pipeline
+
+    catalog = session.catalog()
+    with session.ledger(create=True) as ledger, columns_progress("suggesting") as progress:
+        report = pipeline.suggest(
+            session.source, session.config, ledger, lambda: _loaded(session), select, progress, catalog
+        )
+    if machine:
+        emit(_suggest_json(report))
+    _tell_suggested(report, say if machine else show)
+    if report.interrupted:
+        say(f"docgen: interrupted; {count(report.suggested, 'suggestion')} kept, run it again to go on")
+        click.get_current_context().exit(_INTERRUPTED)
+
+
+def _loaded(session: Session) -> Generator:
+    from docgen_plugin import generate
+
+    with working("loading the model"):
+        generator = generate.load(session.config.model, session.config)
+    say(f"model: {visible(generator.name)} on {visible(generator.device)}")
+    return generator
+
+
+def _suggest_json(report: SuggestReport) -> dict[str, Any]:
+    return {
+        "source": report.source,
+        "targets": report.targets,
+        "suggested": report.suggested,
+        "by_origin": dict(report.by_origin),
+        "turned": report.turned,
+        "seconds": round(report.seconds, 3),
+        "model": report.model,
+        "device": report.device,
+        "interrupted": report.interrupted,
+    }
+
+
+def _tell_suggested(report: SuggestReport, tell: Any) -> None:
+    if report.turned:
+        tell(f"{count(report.turned, 'earlier suggestion')} changed state because the source changed")
+    if not report.targets:
+        tell("nothing to do: every table and column has a description or a suggestion")
+        return
+    origins = ", ".join(f"{number:,} {origin}" for origin, number in report.by_origin.items())
+    speed = f" in {report.seconds:.1f} s" if report.seconds >= 0.1 else ""
+    tell(f"{count(report.suggested, 'suggestion')} of {report.targets:,}{speed} ({origins or 'none'})")
+    if report.suggested:
+        tell("next: docgen review, or docgen accept to take them all")
+
+
+@click.command()
+@source_options
+@selecting
+@click.option("--dry-run", is_flag=True, help="Print exactly what would be written and change nothing.")
+@click.option("--to", metavar="FILE.yml", help="Write a dbt properties file instead of the source.")
+@click.option("--force", is_flag=True, help="With --to: overwrite a file that is there.")
+@as_json
+def apply(
+    session: Session, select: tuple[str, ...], dry_run: bool, to: str | None, force: bool, machine: bool
+) -> None:
+    """Write the accepted and edited texts to the source.
+
+    A text that someone wrote there meanwhile is never overwritten. With --to the texts go into a new dbt
+    properties file, for sources that cannot hold comments; the ledger then keeps them as accepted.
+    """
+    if force and not to:
+        raise click.UsageError("--force goes with --to")
+    from docgen_plugin import pipeline
+
+    catalog = session.catalog()
+    with session.ledger(create=False) as ledger:
+        if to:
+            from docgen_plugin import descriptions_file
+
+            rows = pipeline.approved(catalog, ledger, session.config, select)
+            report = descriptions_file.write(to, catalog, [row.suggestion for row in rows], dry_run, force)
+        else:
+            with working("writing"):
+                report = pipeline.apply(session.source, session.config, ledger, select, dry_run, catalog)
+    if machine:
+        emit(_apply_json(report, dry_run))
+    elif dry_run and report.preview:
+        show(report.preview.rstrip("\n"))
+    _tell_applied(report, dry_run, to, say if machine or dry_run else show)
+    if report.error:
+        say(f"docgen: stopped early: {visible(report.error)}")
+        click.get_current_context().exit(1)
+
+
+def _apply_json(report: ApplyReport, dry_run: bool) -> dict[str, Any]:
+    def reasons(pairs: tuple[tuple[ColumnRef, str], ...]) -> list[dict[str, str]]:
+        return [{"place": str(ref), "reason": reason} for ref, reason in pairs]
+
+    return {
+        "source": report.source,
+        "dry_run": dry_run,
+        "written": [str(ref) for ref in report.written],
+        "skipped": reasons(report.skipped),
+        "stale": reasons(report.stale),
+        "already_there": [str(ref) for ref in report.present],
+        "preview": report.preview,
+        "error": report.error,
+    }
+
+
+def _tell_applied(report: ApplyReport, dry_run: bool, to: str | None, tell: Any) -> None:
+    for pairs, word in ((report.stale, "stale"), (report.skipped, "skipped")):
+        for ref, reason in pairs[:_SHOWN]:
+            say(f"{word}: {visible(str(ref))}: {visible(reason)}")
+        if len(pairs) > _SHOWN:
+            say(f"{word}: {len(pairs) - _SHOWN:,} more, see --json")
+    if report.present:
+        tell(f"{count(len(report.present), 'description')} stood there already")
+    if not report.written and not report.error:
+        tell(
+            "nothing to write"
+            if report.present or report.skipped
+            else "nothing to write: accept suggestions first"
+        )
+    elif report.written:
+        verb = "would write" if dry_run else "wrote"
+        tell(f"{verb} {count(len(report.written), 'description')}" + (f" to {visible(to)}" if to else ""))
+
+
+@click.command()
+@source_options
+@click.option(
+    "--fail-under",
+    type=click.FloatRange(0, 100),
+    metavar="N",
+    help="Exit with 1 when under N percent is documented.",
+)
+@as_json
+def coverage(session: Session, fail_under: float | None, machine: bool) -> None:
+    """Show how much of the source has descriptions now."""
+    from docgen_plugin.coverage import measure
+    from docgen_plugin.selection import chosen_tables
+
+    catalog = session.catalog()
+    found = measure(chosen_tables(catalog.tables, session.config))
+    failed = fail_under is not None and found.percent < fail_under
+    if machine:
+        emit(_coverage_json(catalog.source, found, fail_under, failed))
+    else:
+        _show_coverage(found)
+    if failed:
+        say(f"docgen: {found.percent:.1f}% documented, --fail-under wants {fail_under:g}%")
+        click.get_current_context().exit(1)
+
+
+def _coverage_json(source: str, found: Coverage, wanted: float | None, failed: bool) -> dict[str, Any]:
+    return {
+        "source": source,
+        "percent": found.percent,
+        "places": found.places,
+        "missing": found.missing,
+        "tables": [
+            {
+                "table": table.key,
+                "documented": table.documented,
+                "columns": table.columns,
+                "documented_columns": table.documented_columns,
+            }
+            for table in found.tables
+        ],
+        "fail_under": wanted,
+        "passed": not failed,
+    }
+
+
+def _show_coverage(found: Coverage) -> None:
+    from docgen_plugin.coverage import percent
+
+    tables = sum(table.documented for table in found.tables)
+    columns = sum(table.documented_columns for table in found.tables)
+    number = sum(table.columns for table in found.tables)
+    rows = [
+        ("tables", f"{tables:,}", f"{len(found.tables):,}", f"{percent(tables, len(found.tables)):.1f}%"),
+        ("columns", f"{columns:,}", f"{number:,}", f"{percent(columns, number):.1f}%"),
+        ("together", f"{tables + columns:,}", f"{found.places:,}", f"{found.percent:.1f}%"),
+    ]
+    for line in table_lines(("", "documented", "of", "percent"), rows):
+        show(line)
+    worst = found.worst(_SHOWN)
+    if worst:
+        show()
+        listed = [
+            (
+                table.key,
+                "yes" if table.documented else "no",
+                f"{table.documented_columns:,} of {table.columns:,}",
+            )
+            for table in worst
+        ]
+        for line in table_lines(("most missing", "table", "columns"), listed):
+            show(line)
+
+
+@click.group()
+def model() -> None:
+    """Show the model that writes the descriptions."""
+
+
+@model.command()
+@_model_option
+@as_json
+def info(model: str | None, machine: bool) -> None:
+    """Load the model and show its name and what it runs on."""
+    from pathlib import Path
+
+    from docgen_plugin import generate
+    from docgen_plugin.config import load_config
+
+    config = load_config(Path.cwd(), {"model": model} if model else {})
+    with working("loading the model"):
+        generator = generate.load(config.model, config)
+    try:
+        found = {"model": generator.name, "device": generator.device, "uri": config.model or "the default"}
+    finally:
+        generator.close()
+    if machine:
+        emit(found)
+        return
+    for name, value in found.items():
+        show(f"{name:8}{visible(value)}")
+
+
+COMMANDS: tuple[click.Command, ...] = (suggest, apply, coverage, model)

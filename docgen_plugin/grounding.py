@@ -1,0 +1,242 @@
+"""A model's text against the schema: what the input does not support is taken out, or the text is dropped.
+
+Nothing here asks the model: an opaque name stays unclear however fluent the answer, a unit that the schema
+does not state is removed, and what cannot be repaired becomes an explicit 'unclear'.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from docgen_plugin.claims import Evidence, foreign_mention, invented_literal, strip_examples, strip_units
+from docgen_plugin.concepts import lexicon
+from docgen_plugin.model import Catalog, Column, Table
+from docgen_plugin.words import abbreviations, display_forms, entity_words, name_words, split_identifier
+
+__all__ = ["UNCLEAR", "Checker", "Verdict", "confidence", "is_opaque"]
+
+UNCLEAR = "Unclear from the schema."
+_UNCLEAR_CONFIDENCE = 0.05
+_MOST_WORDS = 40
+_VALUE_CHARS = 24
+
+# how much each finding takes from the confidence; set by hand, to be fitted to people's decisions later
+_DAMPING = {"echo": 0.6, "unit removed": 0.8, "example removed": 0.8, "shortened": 0.9}
+
+_PLACEHOLDERS_WORDS = (
+    "attr attribute col column field fld custom udf user defined flag flg var variable val value data misc spare "
+    "reserved filler dummy unused temp tmp param parameter text txt string str num number nbr int integer char chr "
+    "code other ext extra generic key date dt x y z foo bar baz test dim metric measure prop property f c a b n"
+)
+_PLACEHOLDERS = frozenset(_PLACEHOLDERS_WORDS.split())
+_ALWAYS_OPAQUE_WORDS = (
+    "attr col column field fld udf spare filler dummy unused foo bar baz xxx tmp temp misc reserved"
+)
+_ALWAYS_OPAQUE = frozenset(_ALWAYS_OPAQUE_WORDS.split())
+_FILLERS_WORDS = "the a an of for this that its in on to and or is"
+_FILLERS = frozenset(_FILLERS_WORDS.split())
+_VOWEL = re.compile(r"[aeiouy]")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is left of an answer: the text to suggest, where it stands, and why."""
+
+    text: str
+    origin: str  # generated or unclear
+    confidence: float  # 0 to 1
+    reasons: tuple[str, ...] = ()
+
+
+def confidence(logprob: float, reasons: Iterable[str] = ()) -> float:
+    """Return a number from 0 to 1 that rises with the mean log-probability (nats) of an answer's tokens.
+
+    It orders suggestions and is not calibrated: it is not yet the share of them that people accept.
+
+    >>> confidence(0.0), confidence(-0.5, ["echo"]) < confidence(-0.5) < confidence(-0.1)
+    (1.0, True)
+    """
+    raw = math.exp(min(0.0, logprob)) if math.isfinite(logprob) else 0.0
+    return raw * math.prod(_DAMPING.get(reason, 1.0) for reason in reasons)
+
+
+def is_opaque(name: str) -> bool:
+    """Return whether a name tells nothing: placeholders with numbers, or letters that make no word.
+
+    >>> [is_opaque(name) for name in ("x7", "attr_03", "custom_field_5", "flag2", "xkcdq", "")]
+    [True, True, True, True, True, True]
+    >>> [is_opaque(name) for name in ("address_2", "qty", "value", "x", "is_flagged")]
+    [False, False, False, False, False]
+    """
+    words = split_identifier(name)
+    if not any(word.isalpha() for word in words):
+        return not any(char.isalpha() for char in name)
+    numbered = any(word.isdigit() for word in words)
+    letters = [word for word in words if not word.isdigit()]
+    if all(word in _PLACEHOLDERS or len(word) == 1 or _is_noise(word) for word in letters):
+        noisy = any(_is_noise(word) for word in letters)
+        return numbered or noisy or all(word in _ALWAYS_OPAQUE for word in letters)
+    return False
+
+
+def _is_noise(word: str) -> bool:
+    """Return whether a word of three letters or more has no vowel and is no known abbreviation."""
+    if len(word) < 3 or not word.isascii() or _VOWEL.search(word):
+        return False
+    known = abbreviations()
+    return word not in known and word not in display_forms()
+
+
+class Checker:
+    """Checks answers against one catalog; what it needs of the other tables is read once."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        """Take the catalog whose table names an answer may not invent relations to."""
+        entities = {entity_words(table.name) for table in catalog.tables}
+        self._entities = frozenset(words for words in entities if all(word.isalpha() for word in words))
+
+    def unclear(self, *reasons: str) -> Verdict:
+        """Return the explicit 'unclear'."""
+        return Verdict(UNCLEAR, "unclear", _UNCLEAR_CONFIDENCE, reasons)
+
+    def opaque(self, table: Table, column: Column | None) -> Verdict | None:
+        """Return 'unclear' for a place whose name tells nothing, before any model is asked; else None.
+
+        A key to a known table has a meaning whatever its name is; so has a table with telling columns, and
+        a name that the concept dictionary knows.
+        """
+        if column is None:
+            telling = any(not is_opaque(one.name) for one in table.columns)
+            return self.unclear("opaque name") if is_opaque(table.name) and not telling else None
+        if column.foreign_key is not None or not is_opaque(column.name):
+            return None
+        known = lexicon().column_match(entity_words(table.name), name_words(column.name), "")
+        return None if known is not None and known.fit == 1.0 else self.unclear("opaque name")
+
+    def check(
+        self,
+        table: Table,
+        column: Column | None,
+        answer: str,
+        logprob: float = 0.0,
+        hints: Sequence[str] = (),
+    ) -> Verdict:
+        """Return what is left of an answer for a column, or with column None for the table itself."""
+        opaque = self.opaque(table, column)
+        if opaque is not None:
+            return opaque
+        if "\N{REPLACEMENT CHARACTER}" in answer:
+            return self.unclear("garbled")
+        evidence = Evidence.of(table, column, hints)
+        reasons: list[str] = []
+        text = _tidy(answer)
+        for repair, reason in (
+            (strip_examples, "example removed"),
+            (strip_units, "unit removed"),
+            (_cut, "shortened"),
+        ):
+            repaired = repair(text, evidence)
+            if repaired != text:
+                reasons.append(reason)
+                text = _tidy(repaired)
+        fault = self._fault(text, table, column, evidence)
+        if fault:
+            return self.unclear(*reasons, fault)
+        if _is_reordered_name(text, table, column):
+            reasons.append("echo")
+        if column is not None:
+            text = _with_values(text, column.values)
+        return Verdict(text, "generated", confidence(logprob, reasons), tuple(reasons))
+
+    def _fault(self, text: str, table: Table, column: Column | None, evidence: Evidence) -> str:
+        """Return why a text must be dropped, "" when it may stand."""
+        words = _plain_words(text)
+        if not words:
+            return "empty"
+        if len(words) > _MOST_WORDS or _repeats(words):
+            return "garbled"
+        if strip_units(text, evidence, everywhere=True) != text:
+            return "claims a unit"
+        literal = invented_literal(text, evidence)
+        if literal:
+            return f"claims {literal}"
+        if [word for word in words if word not in _FILLERS] in _names_as_said(table, column):
+            return "echoes the name"
+        mention = foreign_mention(words, self._entities, evidence)
+        return f"mentions {mention}" if mention else ""
+
+
+def _tidy(text: str) -> str:
+    """Return a text on one line, with a capital and a final stop.
+
+    >>> _tidy('  unique  identifier of\\tthe order ')
+    'Unique identifier of the order.'
+    """
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split()).strip(" \"'`*-")
+    line = re.sub(r"\s+([.,;:)])", r"\1", line).rstrip(",;:")
+    if not line:
+        return ""
+    first = line.split()[0]
+    if first.islower() and first.isalpha():
+        line = line[0].upper() + line[1:]
+    return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
+def _cut(text: str, evidence: Evidence) -> str:
+    """Return a text cut at the end of a sentence to at most the words we allow."""
+    if len(text.split()) <= _MOST_WORDS:
+        return text
+    kept = ""
+    for sentence in re.split(r"(?<=[.!?])\s+", text):
+        longer = f"{kept} {sentence}".strip()
+        if len(longer.split()) > _MOST_WORDS:
+            break
+        kept = longer
+    return kept or text
+
+
+def _plain_words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text.lower())
+
+
+def _repeats(words: Sequence[str]) -> bool:
+    """Return whether three words in a row come twice, or one word twice in a row."""
+    threes = list(zip(words, words[1:], words[2:], strict=False))
+    doubled = any(one == two and one not in ("that", "had") for one, two in pairwise(words))
+    return doubled or len(set(threes)) < len(threes)
+
+
+def _names_as_said(table: Table, column: Column | None) -> list[list[str]]:
+    name = column.name if column is not None else table.name
+    spelled = split_identifier(name)
+    whole = list(name_words(name))
+    return [[word for word in words if word not in _FILLERS] for words in (spelled, whole)]
+
+
+def _is_reordered_name(text: str, table: Table, column: Column | None) -> bool:
+    """Return whether a text has no word of its own beside the name's and the fillers."""
+    name = column.name if column is not None else table.name
+    known = {*split_identifier(name), *name_words(name), *_FILLERS}
+    if column is None:
+        known |= {*entity_words(name), "one", "row", "per", "table"}
+    return all(word in known or word.rstrip("s") in known for word in _plain_words(text))
+
+
+def _with_values(text: str, values: Sequence[str]) -> str:
+    """Return a text that names the allowed values, where they are few and short.
+
+    >>> _with_values("Status of the order.", ("open", "closed"))
+    'Status of the order. One of: open, closed.'
+    """
+    if not 2 <= len(values) <= 8 or any(
+        not value.strip() or len(value) > _VALUE_CHARS or not value.isprintable() for value in values
+    ):
+        return text
+    lowered = text.lower()
+    if all(re.search(rf"(?<!\w){re.escape(value.lower())}(?!\w)", lowered) for value in values):
+        return text
+    return f"{text} One of: {', '.join(values)}."

@@ -1,0 +1,454 @@
+"""The order of the rooms, read once: catalog, targets, inherit, hints, model, grounding, ledger; and back."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from docgen_plugin.concepts import lexicon
+from docgen_plugin.config import Config
+from docgen_plugin.errors import SourceError, WriteError
+from docgen_plugin.freshness import Turn, fingerprint, judge
+from docgen_plugin.generate import Answer, Generator, TableRequest
+from docgen_plugin.grounding import Checker, Verdict
+from docgen_plugin.inherit import Accepted, Found, inherited
+from docgen_plugin.model import Catalog, Change, Column, ColumnRef, Suggestion, Table, WriteReport
+from docgen_plugin.plugins import manager
+from docgen_plugin.selection import chosen_tables, is_selected
+from docgen_plugin.store import Decision, Ledger, Row
+
+__all__ = [
+    "ApplyReport",
+    "SuggestReport",
+    "apply",
+    "approved",
+    "ordered",
+    "read_catalog",
+    "refresh",
+    "suggest",
+    "waiting",
+]
+
+_KEPT_TOGETHER = 200  # answers between two commits of the ledger
+_KEPT_AFTER_S = 2.0
+_TABLES_AT_ONCE = 200  # tables whose ledger rows are in memory together
+_STANDS = ("accepted", "edited", "applied")
+_CONFIDENCE = {"inherited": 0.95, "reused": 0.9}
+_FROM_DICTIONARY = "docgen-concepts"  # recorded as the model of a text that the concept dictionary gave
+
+Progress = Callable[[int, int], None]  # columns done, columns in all
+
+
+def _silent(done: int, total: int) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestReport:
+    """What one run of suggest did."""
+
+    source: str
+    targets: int  # places that wanted a text
+    suggested: int  # rows now in the ledger, 'unclear' among them
+    by_origin: Mapping[str, int] = field(default_factory=dict)
+    turned: int = 0  # rows that changed their state because the source changed
+    seconds: float = 0.0  # of generating, the model's loading left out
+    model: str = ""
+    device: str = ""
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyReport:
+    """What one run of apply wrote, or in a dry run would write."""
+
+    source: str
+    written: tuple[ColumnRef, ...] = ()
+    skipped: tuple[tuple[ColumnRef, str], ...] = ()
+    stale: tuple[tuple[ColumnRef, str], ...] = ()  # no longer to be written, and why
+    present: tuple[ColumnRef, ...] = ()  # stood there already
+    preview: str = ""
+    error: str = ""
+
+
+def read_catalog(source: str, config: Config) -> Catalog:
+    """Return the whole catalog of a source.
+
+    Raises:
+        SourceError: when no plugin knows the source, or it cannot be read.
+    """
+    catalog: Catalog | None = manager().hook.read_catalog(source=source, config=config)
+    if catalog is None:
+        raise SourceError(
+            f"{source}: is neither a dbt project's folder nor a database URL that a plugin reads; "
+            "give a folder with dbt_project.yml, or a URL such as postgresql://user@host/name"
+        )
+    return catalog
+
+
+def refresh(catalog: Catalog, ledger: Ledger, dry_run: bool = False) -> list[tuple[Row, Turn]]:
+    """Bring the ledger's states in line with what stands in the source now; return what changed.
+
+    Tables that the catalog does not show are left as they are: a filter may hide them.
+
+    Raises:
+        LedgerError: when the ledger cannot be used.
+    """
+    turned: list[tuple[Row, Turn]] = []
+    for tables in _chunks(catalog.tables):
+        by_key = {table.key: table for table in tables}
+        found: list[tuple[Row, Turn]] = []
+        for row in ledger.rows(catalog.source, by_key):
+            turn = _judge(row, by_key[row.suggestion.ref.table])
+            if turn is not None:
+                found.append((row, turn))
+        if not dry_run:
+            ledger.decide(catalog.source, (Decision(row, turn.state, why=turn.why) for row, turn in found))
+        turned += found
+    return turned
+
+
+def _judge(row: Row, table: Table) -> Turn | None:
+    ref = row.suggestion.ref
+    column = table.column(ref.column) if ref.column else None
+    if ref.column and column is None:
+        return judge(row.suggestion, table, None, "")
+    now = column.description if column is not None else table.description
+    return judge(row.suggestion, table, now, fingerprint(table, column))
+
+
+def _state(row: Row, table: Table | None) -> str:
+    """Return the state a row has once the source as it is now is taken into account."""
+    turn = _judge(row, table) if table is not None else None
+    return row.suggestion.state if turn is None else turn.state
+
+
+def _chunks(tables: Sequence[Table]) -> Iterator[Sequence[Table]]:
+    for start in range(0, len(tables), _TABLES_AT_ONCE):
+        yield tables[start : start + _TABLES_AT_ONCE]
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The places of one table that want a text."""
+
+    table: Table
+    columns: tuple[str, ...]
+    with_table: bool
+    earlier: Mapping[str, Suggestion]  # what people approved there before it turned stale, by column name
+
+    @property
+    def size(self) -> int:
+        return len(self.columns) + self.with_table
+
+
+def _targets(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str]) -> Iterator[_Target]:
+    """Yield the undocumented places without a live row, table by table."""
+    for tables in _chunks(list(chosen_tables(catalog.tables, config))):
+        taken: dict[str, set[str]] = {}
+        earlier: dict[str, dict[str, Suggestion]] = {}
+        by_key = {table.key: table for table in tables}
+        for row in ledger.rows(catalog.source, by_key):
+            ref = row.suggestion.ref
+            if _state(row, by_key[ref.table]) != "stale":
+                taken.setdefault(ref.table, set()).add(ref.column)
+            elif row.previous in _STANDS:
+                earlier.setdefault(ref.table, {})[ref.column] = row.suggestion
+        for table in tables:
+            closed = taken.get(table.key, ())
+            columns = tuple(
+                column.name
+                for column in table.columns
+                if not column.description.strip()
+                and column.name not in closed
+                and is_selected(table, column.name, select)
+            )
+            with_table = not table.description.strip() and "" not in closed and is_selected(table, "", select)
+            if columns or with_table:
+                yield _Target(table, columns, with_table, earlier.get(table.key, {}))
+
+
+def suggest(
+    source: str,
+    config: Config,
+    ledger: Ledger,
+    load: Callable[[], Generator],
+    select: Sequence[str] = (),
+    progress: Progress = _silent,
+    catalog: Catalog | None = None,
+) -> SuggestReport:
+    """Suggest a text for every undocumented place and return what was recorded.
+
+    The model is loaded only when a place needs it. Ctrl-C ends the run early: what was answered until then
+    is in the ledger, and the report says so.
+
+    Raises:
+        DocgenError: when the source, the model or the ledger fails; what was answered before is kept.
+    """
+    catalog = read_catalog(source, config) if catalog is None else catalog
+    turned = refresh(catalog, ledger)
+    targets = list(_targets(catalog, ledger, config, select))
+    total = sum(target.size for target in targets)
+    run = _Run(catalog, ledger, total, progress)
+    if not targets:
+        return run.report(len(turned), "", "", False)
+    accepted = _accepted(catalog, ledger, targets)
+    generator: Generator | None = None
+    interrupted = False
+    try:
+        requests = run.requests(targets, accepted)
+        first = next(requests, None)
+        if first is not None:
+            generator = load()
+            run.model = generator.name
+            run.start()
+            for answer in generator.describe(_chain(first, requests)):
+                run.take(answer)
+        run.unanswered()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        run.flush()
+        if generator is not None:
+            generator.close()
+    device = generator.device if generator is not None else ""
+    return run.report(len(turned), run.model, device, interrupted)
+
+
+def _chain(first: TableRequest, rest: Iterator[TableRequest]) -> Iterator[TableRequest]:
+    yield first
+    yield from rest
+
+
+def _accepted(catalog: Catalog, ledger: Ledger, targets: Iterable[_Target]) -> Accepted:
+    """Return the accepted texts of columns that share a name with a target; the others are never asked for."""
+    names = {name.lower() for target in targets for name in target.columns}
+    texts = (
+        (row.suggestion.ref, row.suggestion.text)
+        for row in ledger.rows(catalog.source, states=_STANDS)
+        if row.suggestion.ref.column.lower() in names and row.suggestion.origin != "unclear"
+    )
+    return Accepted.collect(catalog, texts)
+
+
+class _Run:
+    """One run of suggest: what was asked and not yet answered, and what waits to be recorded."""
+
+    def __init__(self, catalog: Catalog, ledger: Ledger, total: int, progress: Progress) -> None:
+        self.catalog = catalog
+        self.ledger = ledger
+        self.total = total
+        self.progress = progress
+        self.checker = Checker(catalog)
+        self.model = ""
+        self.done = 0
+        self.kept = 0
+        self.origins: Counter[str] = Counter()
+        self._open: dict[ColumnRef, TableRequest] = {}
+        self._waiting: list[Suggestion] = []
+        self._flushed_at = self._started_at = time.monotonic()
+
+    def start(self) -> None:
+        """Start the clock again: the model is loaded."""
+        self._started_at = time.monotonic()
+
+    def requests(self, targets: Iterable[_Target], accepted: Accepted) -> Iterator[TableRequest]:
+        """Yield what only the model can answer; what stands elsewhere or is opaque is recorded on the way."""
+        for target in targets:
+            left: list[str] = []
+            for name in (*([""] if target.with_table else []), *target.columns):
+                column = target.table.column(name) if name else None
+                found = self._known(target, column, accepted)
+                if found is None:
+                    left.append(name)
+                else:
+                    self._record(target.table, column, found)
+            if left:
+                request = self._request(target.table, left)
+                self._open.update((ColumnRef(target.table.key, name), request) for name in left)
+                yield request
+
+    def _known(self, target: _Target, column: Column | None, accepted: Accepted) -> Suggestion | None:
+        """Return the suggestion that needs no model, None when one is needed."""
+        table = target.table
+        before = target.earlier.get(column.name if column is not None else "")
+        if before is not None:
+            # people approved these words before: they are shown again rather than lost
+            return replace(before, origin="reused", confidence=_CONFIDENCE["reused"])
+        found: Found | None = None
+        if column is not None:
+            found = inherited(self.catalog, table, column) or accepted.reusable(table, column)
+        if found is not None:
+            ref = ColumnRef(table.key, column.name if column is not None else "")
+            return Suggestion(ref, found.text, origin=found.origin, confidence=_CONFIDENCE[found.origin])
+        opaque = self.checker.opaque(table, column)
+        return None if opaque is None else _suggestion(table, column, opaque)
+
+    def _request(self, table: Table, names: Sequence[str]) -> TableRequest:
+        hints = {}
+        for name in names:
+            column = table.column(name) if name else None
+            texts = lexicon().hints(table, column) if column is not None else lexicon().table_hints(table)
+            if texts:
+                hints[name] = texts
+        return TableRequest(table, tuple(name for name in names if name), "" in names, hints)
+
+    def take(self, answer: Answer) -> None:
+        """Check an answer and queue it for the ledger; one that nobody asked for is passed over."""
+        request = self._open.pop(answer.ref, None)
+        if request is None:
+            return
+        table = request.table
+        column = table.column(answer.ref.column) if answer.ref.column else None
+        hints = request.hints.get(answer.ref.column, ())
+        verdict = self.checker.check(table, column, answer.text, answer.logprob, hints)
+        suggestion = replace(_suggestion(table, column, verdict), model=self.model, logprob=answer.logprob)
+        if verdict.origin == "unclear" and hints:
+            # the dictionary knows the name even where the model's text could not stand
+            known = self.checker.check(table, column, hints[0], -0.7, hints)
+            if known.origin != "unclear":
+                suggestion = replace(_suggestion(table, column, known), model=_FROM_DICTIONARY)
+        self._record(table, column, suggestion)
+
+    def unanswered(self) -> None:
+        """Record as unclear what the model left out."""
+        for ref, request in list(self._open.items()):
+            self.take(Answer(ref, "", 0.0, 0)) if request else None
+
+    def _record(self, table: Table, column: Column | None, suggestion: Suggestion) -> None:
+        standing = column.description if column is not None else table.description
+        self._waiting.append(
+            replace(suggestion, fingerprint=fingerprint(table, column), before=standing, suggested_at=None)
+        )
+        self.done += 1
+        if len(self._waiting) >= _KEPT_TOGETHER or time.monotonic() - self._flushed_at > _KEPT_AFTER_S:
+            self.flush()
+        self.progress(self.done, self.total)
+
+    def flush(self) -> None:
+        """Record what waits."""
+        if self._waiting:
+            kept = self.ledger.add(self.catalog.source, self._waiting)
+            self.kept += kept
+            self.origins.update(one.origin for one in self._waiting)
+            self._waiting = []
+        self._flushed_at = time.monotonic()
+
+    def report(self, turned: int, model: str, device: str, interrupted: bool) -> SuggestReport:
+        """Return what the run did."""
+        seconds = time.monotonic() - self._started_at
+        return SuggestReport(
+            self.catalog.source,
+            self.total,
+            self.kept,
+            dict(sorted(self.origins.items())),
+            turned,
+            seconds,
+            model,
+            device,
+            interrupted,
+        )
+
+
+def _suggestion(table: Table, column: Column | None, verdict: Verdict) -> Suggestion:
+    ref = ColumnRef(table.key, column.name if column is not None else "")
+    return Suggestion(ref, verdict.text, origin=verdict.origin, confidence=verdict.confidence)
+
+
+def apply(
+    source: str,
+    config: Config,
+    ledger: Ledger,
+    select: Sequence[str] = (),
+    dry_run: bool = False,
+    catalog: Catalog | None = None,
+) -> ApplyReport:
+    """Write the accepted and edited texts to the source and return what was done.
+
+    Each is written only where the text that stood there when it was suggested stands there still. A dry
+    run changes neither the source nor the ledger.
+
+    Raises:
+        DocgenError: when the source or the ledger fails; nothing was written then.
+    """
+    catalog = read_catalog(source, config) if catalog is None else catalog
+    turned = refresh(catalog, ledger, dry_run)
+    changed = {row.suggestion.ref: turn for row, turn in turned}
+    rows = [row for row in approved(catalog, ledger, config, select) if row.suggestion.ref not in changed]
+    stale = tuple((ref, turn.why) for ref, turn in sorted(changed.items()) if turn.state == "stale")
+    present = tuple(ref for ref, turn in sorted(changed.items()) if turn.state == "applied")
+    report = WriteReport()
+    if rows:
+        report = _write(source, config, [_change(catalog, row) for row in rows], dry_run)
+    if not dry_run:
+        written = set(report.written)
+        done = (Decision(row, "applied") for row in rows if row.suggestion.ref in written)
+        ledger.decide(catalog.source, done)
+    return ApplyReport(
+        catalog.source, report.written, report.skipped, stale, present, report.preview, report.error
+    )
+
+
+def approved(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str] = ()) -> list[Row]:
+    """Return the accepted and edited rows that still hold, of the chosen tables, in the catalog's order.
+
+    Raises:
+        LedgerError: when the ledger cannot be read.
+    """
+    rows = ordered(catalog, ledger, config, ("accepted", "edited"), select)
+    return [
+        row for row in rows if _state(row, catalog.table(row.suggestion.ref.table)) == row.suggestion.state
+    ]
+
+
+def waiting(catalog: Catalog, ledger: Ledger, config: Config) -> Iterator[tuple[str, int]]:
+    """Yield (table key, number of places) for what `suggest` would have to do.
+
+    Raises:
+        LedgerError: when the ledger cannot be read.
+    """
+    for target in _targets(catalog, ledger, config, ()):
+        yield target.table.key, target.size
+
+
+def ordered(
+    catalog: Catalog, ledger: Ledger, config: Config, states: Sequence[str], select: Sequence[str] = ()
+) -> list[Row]:
+    """Return the rows in these states of the chosen tables, in the catalog's order, a table before its columns.
+
+    Raises:
+        LedgerError: when the ledger cannot be read.
+    """
+    found: list[Row] = []
+    for tables in _chunks(list(chosen_tables(catalog.tables, config))):
+        by_ref = {
+            row.suggestion.ref: row
+            for row in ledger.rows(catalog.source, [table.key for table in tables], states)
+        }
+        found += [
+            by_ref[ref]
+            for table in tables
+            for ref in table.refs()
+            if ref in by_ref and is_selected(table, ref.column, select)
+        ]
+    return found
+
+
+def _change(catalog: Catalog, row: Row) -> Change:
+    ref = row.suggestion.ref
+    standing = catalog.description(ref)
+    # `refresh` found it the same but for white space: the adapter compares letter by letter
+    return Change(ref, row.suggestion.before if standing is None else standing, row.suggestion.text)
+
+
+def _write(source: str, config: Config, changes: Sequence[Change], dry_run: bool) -> WriteReport:
+    report: WriteReport | None = manager().hook.write_descriptions(
+        source=source, changes=changes, dry_run=dry_run, config=config
+    )
+    if report is None:
+        raise WriteError(
+            f"{source}: no plugin writes descriptions to it; --to FILE.yml writes the accepted texts to a file"
+        )
+    return report
