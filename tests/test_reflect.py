@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
+import pluggy
 import pytest
 import sqlalchemy
+from docgen_sqlalchemy import plugin
 from docgen_sqlalchemy.connect import database
 from docgen_sqlalchemy.plugin import read_catalog
 from docgen_sqlalchemy.values import check_values
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from docgen_plugin import hookspecs
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError
+from docgen_plugin.hookspecs import hookimpl
 from docgen_plugin.model import Catalog, Column, ColumnRef, ForeignKey, Table
+from docgen_plugin.plugins import manager
 from tests.servers import PASSWORD, execute
 
 DATA = Path(__file__).parent / "data"
@@ -108,6 +115,7 @@ BAD = [
         "postgresql+pg8000://me:s3cret@host/db",
         r"driver 'pg8000' is not installed: pip install 'docgen-plugin\[postgres\]'",
     ),
+    ("postgresql+psycopg_async://me:s3cret@127.0.0.1:1/db", r"driver 'psycopg_async' is asynchronous"),
     ("postgresql://me:s3cret@host:port/db", r"postgresql://\.\.\. cannot be read as a database URL"),
     ("sqlite:////no/such/file.db", r"sqlite:////no/such/file.db: no such file"),
     ("duckdb:////no/such/file.db", r"duckdb:////no/such/file.db: no such file"),
@@ -289,6 +297,52 @@ def test_foreign_tables_and_extensions(postgres_server, postgres_url, tmp_path):
     assert any("belong to extensions" in note for note in catalog.notes)
 
 
+@pytest.mark.slow
+def test_locked_table_does_not_keep_the_catalog_waiting(postgres_url, monkeypatch):
+    monkeypatch.setattr("docgen_sqlalchemy.postgres._LOCK_TIMEOUT_S", 1)
+    execute(postgres_url, "CREATE TABLE t (a int)", "CREATE VIEW v AS SELECT a FROM t")
+    engine = sqlalchemy.create_engine(postgres_url, poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        catalog = read(postgres_url)
+    engine.dispose()
+    assert [table.key for table in catalog.tables] == ["public.t", "public.v"]
+    assert table(catalog, "public.v").upstream == ("public.t",)
+    assert table(catalog, "public.v").sql == ""
+    assert catalog.notes == ("the queries of 1 views were not read: canceling statement due to lock timeout",)
+
+
+def test_plugin_with_a_scheme_of_its_own_is_asked_first(tmp_path):
+    class Stranger:
+        @hookimpl
+        def read_catalog(self, source, config):
+            return Catalog(source, "datahub", ()) if source.startswith("datahub://") else None
+
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    execute(url, "CREATE TABLE t (a INTEGER)")
+    plugins = pluggy.PluginManager("docgen")
+    plugins.add_hookspecs(hookspecs)
+    plugins.register(Stranger())
+    plugins.register(plugin)  # the last one registered would be asked first
+    assert plugins.hook.read_catalog(source="datahub://x", config=Config()).kind == "datahub"
+    assert plugins.hook.read_catalog(source=url, config=Config()).kind == "sqlite"
+
+
+def test_plugin_is_found_by_its_entry_point(tmp_path):
+    url = f"sqlite:///{tmp_path / 'shop.db'}"
+    execute(url, "CREATE TABLE t (a INTEGER)")
+    catalog = manager().hook.read_catalog(source=url, config=Config())
+    assert [table.key for table in catalog.tables] == ["main.t"]
+
+
+def test_plugin_imports_no_heavy_library():
+    code = (
+        "import sys, docgen_sqlalchemy.plugin; print({'sqlalchemy', 'sqlglot', 'duckdb'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def count_statements(url: str) -> int:
     statements: list[str] = []
 
@@ -359,6 +413,29 @@ def test_facts_of_duckdb(duckdb_url, tmp_path):
     assert column(catalog, "raw.totals", "id").description == "The order"
     assert len(table(catalog, "main.wide").columns) == 2000
     assert [table.key for table in read(duckdb_url, schemas=("main",)).tables] == ["main.wide"]
+
+
+def test_duckdb_file_that_is_open_here_already(duckdb_url):
+    engine = sqlalchemy.create_engine(duckdb_url, poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (a INTEGER)")
+        connection.commit()
+        assert [table.key for table in read(duckdb_url).tables] == ["main.t"]
+    engine.dispose()
+
+
+def test_duckdb_file_that_another_process_writes(duckdb_url):
+    path = duckdb_url.removeprefix("duckdb:///")
+    code = f"import duckdb; held = duckdb.connect({path!r}); print('open', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "open\n"
+        with pytest.raises(SourceError, match=r"cannot connect to duckdb:.*lock") as caught:
+            read(duckdb_url)
+        other.communicate("\n")
+    assert "\n" not in str(caught.value)
 
 
 def test_duckdb_view_without_its_table_spoils_nothing(duckdb_url):

@@ -116,7 +116,7 @@ def _engine(database: Database, **connect_args: Any) -> Engine:
         driver = database.url.get_driver_name()
         if driver in ("psycopg", "psycopg2", "pymysql") and "connect_timeout" not in database.url.query:
             connect_args["connect_timeout"] = _CONNECT_TIMEOUT_S
-        return sqlalchemy.create_engine(
+        engine = sqlalchemy.create_engine(
             database.url, poolclass=sqlalchemy.NullPool, connect_args=connect_args, hide_parameters=True
         )
     except NoSuchModuleError as err:
@@ -130,11 +130,16 @@ def _engine(database: Database, **connect_args: Any) -> Engine:
         ) from err
     except (SQLAlchemyError, TypeError, ValueError) as err:
         raise SourceError(f"{database.name}: {reason(err, database)}") from err
+    if engine.dialect.is_async:
+        raise SourceError(
+            f"{database.name}: the driver {driver!r} is asynchronous: name another, or none for the default"
+        )
+    return engine
 
 
 @contextmanager
 def reading(database: Database) -> Iterator[Connection]:
-    """Yield a connection that only reads, each statement on its own; closed on the way out.
+    """Yield a connection that only reads; closed on the way out.
 
     Raises:
         SourceError: when the database cannot be opened, or reading from it fails.
@@ -154,8 +159,6 @@ def reading(database: Database) -> Iterator[Connection]:
                 raise
             continue
         try:
-            if database.dialect == "postgresql":
-                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
             with connection:
                 yield connection
         except SQLAlchemyError as err:

@@ -61,9 +61,11 @@ class Rules:
 
 # Limits. MySQL: dev.mysql.com/doc/refman/8.4/en/create-table.html, and run on MariaDB 10.11. SQL Server:
 # learn.microsoft.com, sp_addextendedproperty. Oracle: Database SQL Language Reference, COMMENT. BigQuery:
-# cloud.google.com/bigquery/quotas. The others name none for the statement.
+# cloud.google.com/bigquery/quotas. Databricks: what a Hive metastore holds, issues.apache.org HIVE-21337.
+# The others name none for the statement; a catalog behind Trino may have its own and says so itself.
 _MYSQL = Rules(quote="`", backslash=True, basic_plane=True, column_limit=Limit(1024), table_limit=Limit(2048))
 _MSSQL_LIMIT = Limit(7500, "UTF-16 bytes")
+_HIVE_LIMIT = Limit(4000)
 _ORACLE_LIMIT = Limit(4000, "bytes")
 
 DIALECTS = {
@@ -76,7 +78,13 @@ DIALECTS = {
         table_limit=Limit(16384),
     ),
     "clickhouse": Rules(quote="`", backslash=True, backslash_quote=True, backslash_name=True),
-    "databricks": Rules(quote="`", backslash=True, backslash_quote=True),
+    "databricks": Rules(
+        quote="`",
+        backslash=True,
+        backslash_quote=True,
+        column_limit=_HIVE_LIMIT,
+        table_limit=_HIVE_LIMIT,
+    ),
     "duckdb": Rules(transaction=True),
     "mariadb": _MYSQL,
     "mssql": Rules(prefix="N", column_limit=_MSSQL_LIMIT, table_limit=_MSSQL_LIMIT, transaction=True),

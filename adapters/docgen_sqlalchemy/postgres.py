@@ -23,6 +23,9 @@ _KINDS = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "f"
 # definitions of views are asked for in portions: each locks the tables of its view until the query ends
 _DEFINITIONS_PER_QUERY = 500
 
+# a view's definition waits this long for tables that someone else holds, then it is left out
+_LOCK_TIMEOUT_S = 2
+
 _SCHEMAS = """
 SELECT nspname FROM pg_catalog.pg_namespace
 WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1
@@ -104,7 +107,8 @@ def schemas(connection: Connection) -> list[str]:
 def read(connection: Connection, names: Sequence[str], definitions: bool) -> Reading:
     """Return the tables and views of these schemas; partitions and what extensions own are left out.
 
-    With `definitions` views carry their query and what they read.
+    With `definitions` views carry their query and what they read; the transaction is then rolled back on
+    the way, so it must have written nothing.
     """
     reading = Reading()
     places: dict[int, tuple[str, str]] = {}
@@ -229,12 +233,14 @@ def _definitions(connection: Connection, views: list[int], reading: Reading) -> 
     found: dict[int, str] = {}
     for start in range(0, len(views), _DEFINITIONS_PER_QUERY):
         portion = views[start : start + _DEFINITIONS_PER_QUERY]
+        connection.rollback()  # ends the transaction and with it the locks; nothing was written in it
         try:
+            connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s'"))
             rows = _rows(connection, _DEFINITIONS, views=portion)
         except DBAPIError as err:  # a table under ALTER keeps the lock; the rest of the catalog is still good
-            reading.notes.append(
-                f"queries of {len(portion)} views were not read: {' '.join(str(err.orig).split())}"
-            )
+            connection.rollback()
+            cause = " ".join(str(err.orig).split())
+            reading.notes.append(f"the queries of {len(portion)} views were not read: {cause}")
             continue
         found.update((oid, (sql or "").strip()) for oid, sql in rows)
     return found

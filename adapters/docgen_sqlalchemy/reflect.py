@@ -22,8 +22,13 @@ from docgen_sqlalchemy.values import enum_values, short_type
 
 __all__ = ["read"]
 
-# schemas of other dialects' own, in lower case
-_SYSTEM = ("information_schema", "sys", "pg_catalog", "temp", "guest", "system")
+# the dialects' own schemas, in lower case
+_SYSTEM = {
+    "": ("information_schema", "pg_catalog", "pg_internal", "sys"),
+    "sqlite": ("temp",),
+    "mssql": ("guest", "information_schema", "sys"),
+    "clickhouse": ("information_schema", "system"),
+}
 
 _UNSUPPORTED = (NotImplementedError, AttributeError)
 
@@ -67,9 +72,11 @@ def _schemas(connection: Connection, database: Database, config: Config) -> list
     if database.dialect == "oracle" and not config.schemas:
         # every user is a schema there, dozens of them the system's: the connected one is meant
         found = [inspector.default_schema_name or ""]
-    return [
-        name for name in found if name.lower() not in _SYSTEM and not name.lower().startswith(("db_", "pg_"))
-    ]
+    system = _SYSTEM.get(database.dialect, _SYSTEM[""])
+    names = [name for name in found if name.lower() not in system]
+    if database.dialect == "mssql":  # the roles db_owner and so on each have a schema, always empty
+        names = [name for name in names if not name.startswith("db_")]
+    return names
 
 
 def _wanted(found: list[str], database: Database, config: Config) -> list[str]:

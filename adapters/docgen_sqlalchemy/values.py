@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -55,7 +55,7 @@ def short_type(type_text: str) -> str:
     return found.group(1) if found else type_text
 
 
-@cache
+@lru_cache(maxsize=1024)  # the same few checks stand on many tables
 def _parse(text: str, dialect: str) -> exp.Expression | None:
     try:
         parsed = sqlglot.parse_one(text, dialect=_SQLGLOT.get(dialect))
