@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from pathlib import Path
 
@@ -574,6 +576,20 @@ def test_interrupted_transaction_leaves_nothing(postgres_url, tmp_path):
             write(url, changes)
         assert changes_for(read(url)) == changes
         assert len(write(url, changes).written) == 4
+
+
+def test_control_c_while_the_server_works(postgres_url):
+    execute(postgres_url, "CREATE TABLE free (a int)", "CREATE TABLE taken (a int)")
+    changes = changes_for(read(postgres_url))
+    engine = sqlalchemy.create_engine(postgres_url, poolclass=sqlalchemy.NullPool)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    with engine.connect() as connection:
+        connection.exec_driver_sql("LOCK TABLE taken IN ACCESS EXCLUSIVE MODE")
+        timer.start()
+        with pytest.raises(WriteError, match="nothing was written: interrupted"):
+            write(postgres_url, changes)
+    engine.dispose()
+    assert changes_for(read(postgres_url)) == changes
 
 
 def test_interrupted_mariadb_reports_what_is_done(mariadb_url):

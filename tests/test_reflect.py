@@ -23,6 +23,7 @@ from docgen_plugin.errors import SourceError
 from docgen_plugin.hookspecs import hookimpl
 from docgen_plugin.model import Catalog, Column, ColumnRef, ForeignKey, Table
 from docgen_plugin.plugins import manager
+from tests import servers
 from tests.servers import PASSWORD, execute
 
 DATA = Path(__file__).parent / "data"
@@ -341,6 +342,15 @@ def test_plugin_imports_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_missing_server_skips_a_test_but_fails_in_ci(monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"Shop is not installed .*: apt-get install shop"):
+        servers._find("no-such-server", [], "Shop", "apt-get install shop")
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match=r"Shop is not installed .*: apt-get install shop"):
+        servers._find("no-such-server", [], "Shop", "apt-get install shop")
 
 
 def count_statements(url: str) -> int:
