@@ -8,8 +8,9 @@ import pytest
 import yaml
 from docgen_dbt.document import Refused
 from docgen_dbt.files import FileText
+from docgen_dbt.places import Place, Text
 from docgen_dbt.scalars import escape_jinja, unescape_jinja
-from docgen_dbt.splice import Place, Text, splice
+from docgen_dbt.splice import splice
 
 LONG = (
     "Number that the shop gave the order when the till opened it, unique over all stores and "

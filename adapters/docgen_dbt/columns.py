@@ -223,7 +223,7 @@ class SqlReader:
         """Rename tables that are nodes to our numbers; return how column names are spelled, by lower case."""
         from sqlglot import exp
 
-        spelling: dict[str, str] = {}
+        upstream: dict[str, str] = {}
         _drop_ephemeral_ctes(query)
         ctes = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
         for table in list(query.find_all(exp.Table)):
@@ -240,14 +240,11 @@ class SqlReader:
             table.set("db", None)
             table.set("catalog", None)
             table.set("this", exp.to_identifier(self._numbers[key], quoted=True))
-            spelling.update(self._spelling.get(key, {}))
-        for identifier in query.find_all(exp.Identifier):
-            spelling[identifier.name.lower()] = identifier.name
-        for select in query.selects:
-            name = select.alias_or_name
-            if name and name != "*":
-                spelling[name.lower()] = name
-        return spelling
+            upstream.update(self._spelling.get(key, {}))
+        written = {identifier.name.lower(): identifier.name for identifier in query.find_all(exp.Identifier)}
+        given = {alias.alias.lower(): alias.alias for alias in query.find_all(exp.Alias)}
+        outer = {select.alias.lower(): select.alias for select in query.selects if select.alias}
+        return {**written, **upstream, **given, **outer}
 
     def _show(self, query: exp.Query) -> str:
         """Return the query as readers see it: tables by their shown names, in sqlglot's own dialect."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["Document", "Refused", "is_empty", "pairs", "parse_document", "yaml_problem"]
+__all__ = ["Document", "Refused", "is_empty", "pairs", "parse_document", "same_data", "yaml_problem"]
 
 _NULL_TAG = "tag:yaml.org,2002:null"
 _HEADER = re.compile(r"[|>][-+0-9]*")
@@ -178,3 +178,14 @@ def _is_blank(node: yaml.Node) -> bool:
         and node.style not in ("'", '"', "|", ">")
         and node.start_mark.index == node.end_mark.index
     )
+
+
+def same_data(left: Any, right: Any) -> bool:
+    """Tell whether two loaded documents are equal, kinds of values included (1 is not True)."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same_data(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same_data, left, right))
+    return bool(left == right) or (left != left and right != right)

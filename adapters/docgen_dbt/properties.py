@@ -13,8 +13,9 @@ from docgen_dbt import files, parse
 from docgen_dbt.artifacts import read_manifest
 from docgen_dbt.document import Document, Refused, parse_document
 from docgen_dbt.files import FileText
+from docgen_dbt.places import Place, Text
 from docgen_dbt.project import Project, load_project
-from docgen_dbt.splice import Place, Text, find_entry, splice
+from docgen_dbt.splice import find_entry, splice
 from docgen_plugin.config import Config
 from docgen_plugin.model import Change, ColumnRef, WriteReport
 
@@ -108,7 +109,10 @@ class _Finder:
     def file(self, shown: str) -> FileText:
         """Return a file of the project, read once."""
         if shown not in self._files:
-            self._files[shown] = files.read_file(self._project.root / shown)
+            try:
+                self._files[shown] = files.read_file(self._project.root / shown)
+            except Refused as err:
+                raise Refused(f"{shown}: {err}") from err
         return self._files[shown]
 
     def find(self, key: str) -> tuple[str, Place]:

@@ -15,6 +15,7 @@ __all__ = ["UNKNOWN", "Renderer"]
 
 # What stands for a value that only dbt or the database knows: SQL that parses, found again by its name.
 UNKNOWN = "jinja_value_"
+_OURS = {"ref", "source", "config", "var", "is_incremental"}  # macros of these names cannot run without dbt
 _LIMIT_CALLS = 20_000  # macro calls in one model; more is a loop
 
 
@@ -147,9 +148,10 @@ class Renderer:
         }
         for name in self._packages:
             context[name] = _Package(self, name)
-        for (owner, name), _ in self._macros.items():
-            if name not in context and owner in (self._project, package, "dbt", f"dbt_{self._adapter}"):
-                context[name] = self.find(name, package) or _Unknown()
+        for owner, name in self._macros:
+            users = owner in (self._project, package) and name not in _OURS
+            if users or (name not in context and owner in ("dbt", f"dbt_{self._adapter}")):
+                context[name] = self.find(name, package) or _NOTHING
         context["context"] = context
         return context
 

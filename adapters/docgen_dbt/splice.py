@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
-from docgen_dbt.document import Document, Refused, is_empty, pairs, parse_document
+from docgen_dbt.document import Document, Refused, is_empty, pairs, parse_document, same_data
 from docgen_dbt.layout import flow_list, is_spaced, list_lines, list_style
+from docgen_dbt.places import Place, Text, includes
 from docgen_dbt.scalars import (
     escape_jinja,
     is_doc_reference,
@@ -20,30 +21,7 @@ from docgen_dbt.scalars import (
     unescape_jinja,
 )
 
-__all__ = ["Place", "Text", "find_entry", "splice"]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which entry of a property file a node has."""
-
-    section: str  # models, seeds, snapshots, sources
-    name: str
-    table: str = ""  # of a source
-    version: str = ""  # of a model
-
-    def __str__(self) -> str:
-        return f"{self.name}.{self.table}" if self.table else self.name
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One description to put in: column "" is the entry's own."""
-
-    place: Place
-    column: str
-    before: str
-    after: str
+__all__ = ["find_entry", "splice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +106,7 @@ def _attempt(text: str, wanted: Sequence[Text]) -> tuple[str | None, list[tuple[
         found = parse_document(result).data
     except Refused:
         return None, refused
-    return (result if _same(found, expected) else None), refused
+    return (result if same_data(found, expected) else None), refused
 
 
 class _Splicer:
@@ -246,7 +224,7 @@ class _Splicer:
         if own is not None:
             return version, own
         shared = self._column(entry, item.column)
-        if shared is not None and _includes(version.data, str(shared.data.get("name"))):
+        if shared is not None and includes(version.data, str(shared.data.get("name"))):
             return entry, shared
         return version, None
 
@@ -508,27 +486,3 @@ class _Splicer:
             return
         end = document.line_end(document.content_end(document.root, 0))
         self._edits.append(_Edit(end, end, newline * 2 + lines, 4))
-
-
-def _includes(version: dict[str, Any], column: str) -> bool:
-    """Tell whether a version takes over a column of the model: dbt's `include:` and `exclude:`."""
-    columns = version.get("columns")
-    if not columns:
-        return True
-    for item in columns if isinstance(columns, list) else ():
-        if isinstance(item, dict) and "include" in item:
-            included, excluded = item["include"], item.get("exclude") or ()
-            listed = included in ("all", "*") or (isinstance(included, list) and column in included)
-            return listed and column not in excluded
-    return True
-
-
-def _same(left: Any, right: Any) -> bool:
-    """Tell whether two loaded documents are equal, kinds of values included (1 is not True)."""
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
-    if isinstance(left, list):
-        return len(left) == len(right) and all(map(_same, left, right))
-    return bool(left == right) or (left != left and right != right)
