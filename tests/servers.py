@@ -73,7 +73,7 @@ def postgres_server() -> Iterator[Server]:
     """A PostgreSQL server; role `docgen` owns what it creates and is no superuser, `postgres` is one."""
     bins = [path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)]
     initdb = _find("initdb", bins, "PostgreSQL", "apt-get install postgresql")
-    with _folder("postgres") as (folder, account):
+    with _Folder("postgres") as (folder, account):
         password_file = folder / "password"
         password_file.write_text(PASSWORD + "\n", encoding="utf-8")
         _give(password_file, account)
@@ -124,7 +124,7 @@ def mariadb_server() -> Iterator[Server]:
     bins = [Path("/usr/sbin"), Path("/usr/libexec"), Path("/usr/local/sbin")]
     daemon = _find("mariadbd", bins, "MariaDB", "apt-get install mariadb-server")
     install = _find("mariadb-install-db", [Path("/usr/bin")], "MariaDB", "apt-get install mariadb-server")
-    with _folder("mysql") as (folder, account):
+    with _Folder("mysql") as (folder, account):
         _run(
             [
                 *(str(install), "--no-defaults", f"--datadir={folder}/data", "--skip-test-db"),
@@ -198,7 +198,7 @@ def _mariadb_execute(port: int, *statements: str) -> list[tuple[Any, ...]]:
     return rows
 
 
-class _folder:
+class _Folder:
     """A temporary folder for a server, with the account to run it as: another one where we are root."""
 
     def __init__(self, preferred: str) -> None:

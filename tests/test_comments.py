@@ -461,14 +461,14 @@ def test_what_changed_meanwhile_is_left_alone(postgres_url):
         postgres_url,
         "CREATE TABLE t (a int, b int, c int, d int)",
         "COMMENT ON COLUMN t.a IS 'by a person'",
-        "COMMENT ON COLUMN t.b IS 'old'",
+        "COMMENT ON COLUMN t.b IS E'old\\r\\n\\x01'",
     )
     table = "public.t"
     report = write(
         postgres_url,
         [
             Change(ColumnRef(table, "a"), "", "new a"),
-            Change(ColumnRef(table, "b"), "old", "new b"),
+            Change(ColumnRef(table, "b"), "old\r\n\x01", "new b"),
             Change(ColumnRef(table, "c"), "", " \x00 "),
             Change(ColumnRef(table, "d"), "", "new d"),
             Change(ColumnRef(table, "d"), "", "newer d"),

@@ -66,7 +66,7 @@ def _item(catalog: Catalog, change: Change, dialect: str) -> Item | str:
         return "the new text is empty; nothing is blanked"
     if current == text:
         return "already says this"
-    if current.strip() != clean(change.before).strip():
+    if current.strip() != change.before.strip():
         return "text changed meanwhile"
     place = Place(table.schema, table.name, table.kind, change.ref.column)
     note = "; ".join(part for part in (lost, cut) if part)
