@@ -83,9 +83,13 @@ for _command in (*cli_source.COMMANDS, *cli_ledger.COMMANDS):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `docgen`; never returns."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream, errors in (
+        (sys.stdout, "backslashreplace"),
+        (sys.stderr, "backslashreplace"),
+        (sys.stdin, "replace"),
+    ):
         # a terminal that cannot show a character gets its escape, not a traceback
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+            reconfigure(errors=errors)
     cli.main(args=None if arguments is None else list(arguments), prog_name="docgen")

@@ -38,13 +38,13 @@ def review(session: Session, select: tuple[str, ...]) -> None:
 
     Every decision is kept at once; q or the end of the input stops, and the rest waits.
     """
-    from docgen_plugin import pipeline
+    from docgen_plugin import targets
     from docgen_plugin.review import terminal
 
     catalog = session.catalog()
     with session.ledger(create=False) as ledger:
-        pipeline.refresh(catalog, ledger)
-        rows = pipeline.ordered(catalog, ledger, session.config, ("suggested",), select)
+        targets.refresh(catalog, ledger)
+        rows = targets.ordered(catalog, ledger, session.config, ("suggested",), select)
         if not rows:
             show("nothing to review: no suggestion is open")
             return
@@ -74,13 +74,13 @@ def accept(
 
     What is 'unclear from the schema' is left for a review, unless you ask for it.
     """
-    from docgen_plugin import pipeline
+    from docgen_plugin import targets
     from docgen_plugin.store import Decision
 
     catalog = session.catalog()
     with session.ledger(create=False) as ledger:
-        pipeline.refresh(catalog, ledger)
-        rows = pipeline.ordered(catalog, ledger, session.config, ("suggested",), select)
+        targets.refresh(catalog, ledger)
+        rows = targets.ordered(catalog, ledger, session.config, ("suggested",), select)
         clear = [row for row in rows if include_unclear or row.suggestion.origin != "unclear"]
         sure = [row for row in clear if row.suggestion.confidence >= (min_confidence or 0.0)]
         who = reviewer(session)
@@ -132,7 +132,7 @@ def status(session: Session, machine: bool) -> None:
 
 def _counted(session: Session, catalog: Catalog, ledger: Ledger) -> dict[str, Any]:
     """Return the numbers as they are after looking at the source; the ledger is left as it is."""
-    from docgen_plugin.pipeline import refresh, waiting
+    from docgen_plugin import targets
     from docgen_plugin.selection import chosen_tables
 
     keys = {table.key for table in chosen_tables(catalog.tables, session.config)}
@@ -142,12 +142,12 @@ def _counted(session: Session, catalog: Catalog, ledger: Ledger) -> dict[str, An
         if key in keys:
             states[key, state] += number
             origins[origin] += number
-    for row, turn in refresh(catalog, ledger, dry_run=True):
+    for row, turn in targets.refresh(catalog, ledger, dry_run=True):
         if row.suggestion.ref.table in keys:
             states[row.suggestion.ref.table, row.suggestion.state] -= 1
             states[row.suggestion.ref.table, turn.state] += 1
-    for key, number in waiting(catalog, ledger, session.config):
-        states[key, "undocumented"] = number
+    for target in targets.find(catalog, ledger, session.config):
+        states[target.table.key, "undocumented"] = target.size
     return {
         "states": _totals(states),
         "origins": dict(sorted(origins.items())),

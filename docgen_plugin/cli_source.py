@@ -109,9 +109,9 @@ def apply(
     catalog = session.catalog()
     with session.ledger(create=False) as ledger:
         if to:
-            from docgen_plugin import descriptions_file
+            from docgen_plugin import descriptions_file, targets
 
-            rows = pipeline.approved(catalog, ledger, session.config, select)
+            rows = targets.approved(catalog, ledger, session.config, select)
             report = descriptions_file.write(to, catalog, [row.suggestion for row in rows], dry_run, force)
         else:
             with working("writing"):

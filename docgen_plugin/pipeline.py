@@ -7,33 +7,29 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from docgen_plugin import targets
 from docgen_plugin.concepts import lexicon
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError, WriteError
-from docgen_plugin.freshness import Turn, fingerprint, judge
+from docgen_plugin.freshness import fingerprint
 from docgen_plugin.generate import Answer, Generator, TableRequest
 from docgen_plugin.grounding import Checker, Verdict
 from docgen_plugin.inherit import Accepted, Found, inherited
 from docgen_plugin.model import Catalog, Change, Column, ColumnRef, Suggestion, Table, WriteReport
 from docgen_plugin.plugins import manager
-from docgen_plugin.selection import chosen_tables, is_selected
 from docgen_plugin.store import Decision, Ledger, Row
+from docgen_plugin.targets import Target
 
 __all__ = [
     "ApplyReport",
     "SuggestReport",
     "apply",
-    "approved",
-    "ordered",
     "read_catalog",
-    "refresh",
     "suggest",
-    "waiting",
 ]
 
 _KEPT_TOGETHER = 200  # answers between two commits of the ledger
 _KEPT_AFTER_S = 2.0
-_TABLES_AT_ONCE = 200  # tables whose ledger rows are in memory together
 _STANDS = ("accepted", "edited", "applied")
 _CONFIDENCE = {"inherited": 0.95, "reused": 0.9}
 _FROM_DICTIONARY = "docgen-concepts"  # recorded as the model of a text that the concept dictionary gave
@@ -88,88 +84,6 @@ def read_catalog(source: str, config: Config) -> Catalog:
     return catalog
 
 
-def refresh(catalog: Catalog, ledger: Ledger, dry_run: bool = False) -> list[tuple[Row, Turn]]:
-    """Bring the ledger's states in line with what stands in the source now; return what changed.
-
-    Tables that the catalog does not show are left as they are: a filter may hide them.
-
-    Raises:
-        LedgerError: when the ledger cannot be used.
-    """
-    turned: list[tuple[Row, Turn]] = []
-    for tables in _chunks(catalog.tables):
-        by_key = {table.key: table for table in tables}
-        found: list[tuple[Row, Turn]] = []
-        for row in ledger.rows(catalog.source, by_key):
-            turn = _judge(row, by_key[row.suggestion.ref.table])
-            if turn is not None:
-                found.append((row, turn))
-        if not dry_run:
-            ledger.decide(catalog.source, (Decision(row, turn.state, why=turn.why) for row, turn in found))
-        turned += found
-    return turned
-
-
-def _judge(row: Row, table: Table) -> Turn | None:
-    ref = row.suggestion.ref
-    column = table.column(ref.column) if ref.column else None
-    if ref.column and column is None:
-        return judge(row.suggestion, table, None, "")
-    now = column.description if column is not None else table.description
-    return judge(row.suggestion, table, now, fingerprint(table, column))
-
-
-def _state(row: Row, table: Table | None) -> str:
-    """Return the state a row has once the source as it is now is taken into account."""
-    turn = _judge(row, table) if table is not None else None
-    return row.suggestion.state if turn is None else turn.state
-
-
-def _chunks(tables: Sequence[Table]) -> Iterator[Sequence[Table]]:
-    for start in range(0, len(tables), _TABLES_AT_ONCE):
-        yield tables[start : start + _TABLES_AT_ONCE]
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """The places of one table that want a text."""
-
-    table: Table
-    columns: tuple[str, ...]
-    with_table: bool
-    earlier: Mapping[str, Suggestion]  # what people approved there before it turned stale, by column name
-
-    @property
-    def size(self) -> int:
-        return len(self.columns) + self.with_table
-
-
-def _targets(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str]) -> Iterator[_Target]:
-    """Yield the undocumented places without a live row, table by table."""
-    for tables in _chunks(list(chosen_tables(catalog.tables, config))):
-        taken: dict[str, set[str]] = {}
-        earlier: dict[str, dict[str, Suggestion]] = {}
-        by_key = {table.key: table for table in tables}
-        for row in ledger.rows(catalog.source, by_key):
-            ref = row.suggestion.ref
-            if _state(row, by_key[ref.table]) != "stale":
-                taken.setdefault(ref.table, set()).add(ref.column)
-            elif row.previous in _STANDS:
-                earlier.setdefault(ref.table, {})[ref.column] = row.suggestion
-        for table in tables:
-            closed = taken.get(table.key, ())
-            columns = tuple(
-                column.name
-                for column in table.columns
-                if not column.description.strip()
-                and column.name not in closed
-                and is_selected(table, column.name, select)
-            )
-            with_table = not table.description.strip() and "" not in closed and is_selected(table, "", select)
-            if columns or with_table:
-                yield _Target(table, columns, with_table, earlier.get(table.key, {}))
-
-
 def suggest(
     source: str,
     config: Config,
@@ -188,17 +102,17 @@ def suggest(
         DocgenError: when the source, the model or the ledger fails; what was answered before is kept.
     """
     catalog = read_catalog(source, config) if catalog is None else catalog
-    turned = refresh(catalog, ledger)
-    targets = list(_targets(catalog, ledger, config, select))
-    total = sum(target.size for target in targets)
+    turned = targets.refresh(catalog, ledger)
+    wanted = list(targets.find(catalog, ledger, config, select))
+    total = sum(target.size for target in wanted)
     run = _Run(catalog, ledger, total, progress)
-    if not targets:
+    if not wanted:
         return run.report(len(turned), "", "", False)
-    accepted = _accepted(catalog, ledger, targets)
+    accepted = _accepted(catalog, ledger, wanted)
     generator: Generator | None = None
     interrupted = False
     try:
-        requests = run.requests(targets, accepted)
+        requests = run.requests(wanted, accepted)
         first = next(requests, None)
         if first is not None:
             generator = load()
@@ -222,9 +136,9 @@ def _chain(first: TableRequest, rest: Iterator[TableRequest]) -> Iterator[TableR
     yield from rest
 
 
-def _accepted(catalog: Catalog, ledger: Ledger, targets: Iterable[_Target]) -> Accepted:
+def _accepted(catalog: Catalog, ledger: Ledger, wanted: Iterable[Target]) -> Accepted:
     """Return the accepted texts of columns that share a name with a target; the others are never asked for."""
-    names = {name.lower() for target in targets for name in target.columns}
+    names = {name.lower() for target in wanted for name in target.columns}
     texts = (
         (row.suggestion.ref, row.suggestion.text)
         for row in ledger.rows(catalog.source, states=_STANDS)
@@ -254,9 +168,9 @@ class _Run:
         """Start the clock again: the model is loaded."""
         self._started_at = time.monotonic()
 
-    def requests(self, targets: Iterable[_Target], accepted: Accepted) -> Iterator[TableRequest]:
+    def requests(self, wanted: Iterable[Target], accepted: Accepted) -> Iterator[TableRequest]:
         """Yield what only the model can answer; what stands elsewhere or is opaque is recorded on the way."""
-        for target in targets:
+        for target in wanted:
             left: list[str] = []
             for name in (*([""] if target.with_table else []), *target.columns):
                 column = target.table.column(name) if name else None
@@ -270,7 +184,7 @@ class _Run:
                 self._open.update((ColumnRef(target.table.key, name), request) for name in left)
                 yield request
 
-    def _known(self, target: _Target, column: Column | None, accepted: Accepted) -> Suggestion | None:
+    def _known(self, target: Target, column: Column | None, accepted: Accepted) -> Suggestion | None:
         """Return the suggestion that needs no model, None when one is needed."""
         table = target.table
         before = target.earlier.get(column.name if column is not None else "")
@@ -314,8 +228,8 @@ class _Run:
 
     def unanswered(self) -> None:
         """Record as unclear what the model left out."""
-        for ref, request in list(self._open.items()):
-            self.take(Answer(ref, "", 0.0, 0)) if request else None
+        for ref in list(self._open):
+            self.take(Answer(ref, "", 0.0, 0))
 
     def _record(self, table: Table, column: Column | None, suggestion: Suggestion) -> None:
         standing = column.description if column is not None else table.description
@@ -374,9 +288,11 @@ def apply(
         DocgenError: when the source or the ledger fails; nothing was written then.
     """
     catalog = read_catalog(source, config) if catalog is None else catalog
-    turned = refresh(catalog, ledger, dry_run)
-    changed = {row.suggestion.ref: turn for row, turn in turned}
-    rows = [row for row in approved(catalog, ledger, config, select) if row.suggestion.ref not in changed]
+    turned = targets.refresh(catalog, ledger, dry_run)
+    changed = {row.suggestion.ref: turn for row, turn in turned if row.suggestion.state in _STANDS}
+    rows = [
+        row for row in targets.approved(catalog, ledger, config, select) if row.suggestion.ref not in changed
+    ]
     stale = tuple((ref, turn.why) for ref, turn in sorted(changed.items()) if turn.state == "stale")
     present = tuple(ref for ref, turn in sorted(changed.items()) if turn.state == "applied")
     report = WriteReport()
@@ -389,51 +305,6 @@ def apply(
     return ApplyReport(
         catalog.source, report.written, report.skipped, stale, present, report.preview, report.error
     )
-
-
-def approved(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str] = ()) -> list[Row]:
-    """Return the accepted and edited rows that still hold, of the chosen tables, in the catalog's order.
-
-    Raises:
-        LedgerError: when the ledger cannot be read.
-    """
-    rows = ordered(catalog, ledger, config, ("accepted", "edited"), select)
-    return [
-        row for row in rows if _state(row, catalog.table(row.suggestion.ref.table)) == row.suggestion.state
-    ]
-
-
-def waiting(catalog: Catalog, ledger: Ledger, config: Config) -> Iterator[tuple[str, int]]:
-    """Yield (table key, number of places) for what `suggest` would have to do.
-
-    Raises:
-        LedgerError: when the ledger cannot be read.
-    """
-    for target in _targets(catalog, ledger, config, ()):
-        yield target.table.key, target.size
-
-
-def ordered(
-    catalog: Catalog, ledger: Ledger, config: Config, states: Sequence[str], select: Sequence[str] = ()
-) -> list[Row]:
-    """Return the rows in these states of the chosen tables, in the catalog's order, a table before its columns.
-
-    Raises:
-        LedgerError: when the ledger cannot be read.
-    """
-    found: list[Row] = []
-    for tables in _chunks(list(chosen_tables(catalog.tables, config))):
-        by_ref = {
-            row.suggestion.ref: row
-            for row in ledger.rows(catalog.source, [table.key for table in tables], states)
-        }
-        found += [
-            by_ref[ref]
-            for table in tables
-            for ref in table.refs()
-            if ref in by_ref and is_selected(table, ref.column, select)
-        ]
-    return found
 
 
 def _change(catalog: Catalog, row: Row) -> Change:

@@ -8,6 +8,7 @@ version first, so that two people at work on one ledger cannot undo each other u
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from docgen_plugin.database import Database
+from docgen_plugin.errors import LedgerError
 from docgen_plugin.migrations import events, suggestions
 from docgen_plugin.model import STATES, ColumnRef, Suggestion, text_hash
 
@@ -37,6 +39,7 @@ _NEXT = {
     "applied": ("stale",),
     "stale": (),
 }
+_TRIES = 5
 _BATCH = 500  # places asked for in one statement: below every database's limit on parameters
 
 
@@ -148,7 +151,7 @@ class Ledger:
             .group_by(*keys)
         )
         with self._database.reading() as connection:
-            return sorted(tuple(row) for row in connection.execute(query).tuples())
+            return sorted((one[0], one[1], one[2], one[3]) for one in connection.execute(query))
 
     def history(self, source: str, ref: ColumnRef) -> list[Event]:
         """Return everything that happened to a place, the oldest first.
@@ -171,12 +174,11 @@ class Ledger:
         listed = list({suggestion.ref: suggestion for suggestion in found}.values())
         if not listed:
             return 0
-        try:
-            with self._database.writing() as connection:
+        for _ in range(_TRIES):
+            # another process may record one of these places between look and insert: then look again
+            with contextlib.suppress(IntegrityError), self._database.writing() as connection:
                 return _add(connection, source, listed)
-        except IntegrityError:  # another process recorded one of these places between look and insert
-            with self._database.writing() as connection:
-                return _add(connection, source, listed)
+        raise LedgerError(f"{self.name}: others write to the ledger all the time; run it again")
 
     def decide(self, source: str, decisions: Iterable[Decision]) -> set[ColumnRef]:
         """Change rows' states and return the places changed; one that someone else changed since is left.

@@ -174,7 +174,7 @@ def _read(prompt: str) -> str | None:
     """Return a line that the reviewer typed, None at the end of the input."""
     click.echo(prompt, nl=False)
     sys.stdout.flush()
-    line = click.get_text_stream("stdin").readline()
+    line = sys.stdin.readline()
     if not line:
         click.echo()
         return None

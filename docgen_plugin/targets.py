@@ -1,0 +1,142 @@
+"""The ledger against the catalog: which rows still hold, which places want a text, which wait for a person.
+
+Rows are read for some tables at a time, so that the memory needed does not grow with the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from docgen_plugin.config import Config
+from docgen_plugin.freshness import Turn, fingerprint, judge
+from docgen_plugin.model import Catalog, Suggestion, Table
+from docgen_plugin.selection import chosen_tables, is_selected
+from docgen_plugin.store import Decision, Ledger, Row
+
+__all__ = ["Target", "approved", "find", "ordered", "refresh"]
+
+_TABLES_AT_ONCE = 200  # tables whose ledger rows are in memory together
+_APPROVED = ("accepted", "edited", "applied")
+
+
+def refresh(catalog: Catalog, ledger: Ledger, dry_run: bool = False) -> list[tuple[Row, Turn]]:
+    """Bring the ledger's states in line with what stands in the source now; return what changed.
+
+    Tables that the catalog does not show are left as they are: a filter may hide them.
+
+    Raises:
+        LedgerError: when the ledger cannot be used.
+    """
+    turned: list[tuple[Row, Turn]] = []
+    for tables in _chunks(catalog.tables):
+        by_key = {table.key: table for table in tables}
+        found: list[tuple[Row, Turn]] = []
+        for row in ledger.rows(catalog.source, by_key):
+            turn = _judge(row, by_key[row.suggestion.ref.table])
+            if turn is not None:
+                found.append((row, turn))
+        if not dry_run:
+            ledger.decide(catalog.source, (Decision(row, turn.state, why=turn.why) for row, turn in found))
+        turned += found
+    return turned
+
+
+def _judge(row: Row, table: Table) -> Turn | None:
+    ref = row.suggestion.ref
+    column = table.column(ref.column) if ref.column else None
+    if ref.column and column is None:
+        return judge(row.suggestion, table, None, "")
+    now = column.description if column is not None else table.description
+    return judge(row.suggestion, table, now, fingerprint(table, column))
+
+
+def _state(row: Row, table: Table | None) -> str:
+    """Return the state a row has once the source as it is now is taken into account."""
+    turn = _judge(row, table) if table is not None else None
+    return row.suggestion.state if turn is None else turn.state
+
+
+def _chunks(tables: Sequence[Table]) -> Iterator[Sequence[Table]]:
+    for start in range(0, len(tables), _TABLES_AT_ONCE):
+        yield tables[start : start + _TABLES_AT_ONCE]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The places of one table that want a text."""
+
+    table: Table
+    columns: tuple[str, ...]
+    with_table: bool
+    earlier: Mapping[str, Suggestion]  # what people approved there before it turned stale, by column name
+
+    @property
+    def size(self) -> int:
+        """Return the number of places."""
+        return len(self.columns) + self.with_table
+
+
+def find(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str] = ()) -> Iterator[Target]:
+    """Yield the undocumented places without a live row, table by table.
+
+    Raises:
+        LedgerError: when the ledger cannot be read.
+    """
+    for tables in _chunks(list(chosen_tables(catalog.tables, config))):
+        taken: dict[str, set[str]] = {}
+        earlier: dict[str, dict[str, Suggestion]] = {}
+        by_key = {table.key: table for table in tables}
+        for row in ledger.rows(catalog.source, by_key):
+            ref = row.suggestion.ref
+            if _state(row, by_key[ref.table]) != "stale":
+                taken.setdefault(ref.table, set()).add(ref.column)
+            elif row.previous in _APPROVED:
+                earlier.setdefault(ref.table, {})[ref.column] = row.suggestion
+        for table in tables:
+            closed = taken.get(table.key, ())
+            columns = tuple(
+                column.name
+                for column in table.columns
+                if not column.description.strip()
+                and column.name not in closed
+                and is_selected(table, column.name, select)
+            )
+            with_table = not table.description.strip() and "" not in closed and is_selected(table, "", select)
+            if columns or with_table:
+                yield Target(table, columns, with_table, earlier.get(table.key, {}))
+
+
+def approved(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str] = ()) -> list[Row]:
+    """Return the accepted and edited rows that still hold, of the chosen tables, in the catalog's order.
+
+    Raises:
+        LedgerError: when the ledger cannot be read.
+    """
+    rows = ordered(catalog, ledger, config, ("accepted", "edited"), select)
+    return [
+        row for row in rows if _state(row, catalog.table(row.suggestion.ref.table)) == row.suggestion.state
+    ]
+
+
+def ordered(
+    catalog: Catalog, ledger: Ledger, config: Config, states: Sequence[str], select: Sequence[str] = ()
+) -> list[Row]:
+    """Return the rows in these states of the chosen tables, in the catalog's order, a table before its columns.
+
+    Raises:
+        LedgerError: when the ledger cannot be read.
+    """
+    found: list[Row] = []
+    for tables in _chunks(list(chosen_tables(catalog.tables, config))):
+        by_ref = {
+            row.suggestion.ref: row
+            for row in ledger.rows(catalog.source, [table.key for table in tables], states)
+        }
+        found += [
+            by_ref[ref]
+            for table in tables
+            for ref in table.refs()
+            if ref in by_ref and is_selected(table, ref.column, select)
+        ]
+    return found
