@@ -92,6 +92,11 @@ class SqlReader:
         self._renderer = Renderer(manifest, self._relation, variables)
         self._schema: MappingSchema = MappingSchema(dialect=self._dialect)
         self._numbers = {key: f"n{number}" for number, key in enumerate(self._nodes)}
+        self._unlisted = {  # sources without columns, by number
+            number: key
+            for key, number in self._numbers.items()
+            if self._nodes[key].get("resource_type") == "source" and not known.get(key)
+        }
         self._relations = self._index()
         self._spelling: dict[str, dict[str, str]] = {}
         self._used: dict[str, dict[str, str]] = {}  # by source: columns that queries take from it
@@ -301,16 +306,11 @@ class SqlReader:
         from sqlglot import exp
         from sqlglot.optimizer.scope import traverse_scope
 
-        unlisted = {
-            self._numbers[key]: key
-            for key, node in self._nodes.items()
-            if node.get("resource_type") == "source" and not self._known.get(key)
-        }
         for scope in traverse_scope(query):
             aliases = {alias.alias for alias in scope.find_all(exp.Alias)}
             for column in scope.columns:
                 table = _origin(_source_of(scope, column.table))
-                key = unlisted.get(table.name) if table is not None else None
+                key = self._unlisted.get(table.name) if table is not None else None
                 name = column.name
                 if (
                     key is None

@@ -78,6 +78,7 @@ class Renderer:
             self._macros[macro["package_name"], macro["name"]] = macro
         self._packages = {package for package, _ in self._macros}
         self._compiled: dict[tuple[str, str], Callable[..., Any]] = {}
+        self._macros_for: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._calls = 0
         self._environment = jinja2.sandbox.SandboxedEnvironment(
             undefined=_Unknown, extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols", _IgnoredBlocks]
@@ -146,12 +147,11 @@ class Renderer:
             "tojson": lambda value, *args, **kwargs: str(value),
             "adapter": _Adapter(self, package),
         }
-        for name in self._packages:
-            context[name] = _Package(self, name)
-        for owner, name in self._macros:
-            users = owner in (self._project, package) and name not in _OURS
-            if users or (name not in context and owner in ("dbt", f"dbt_{self._adapter}")):
-                context[name] = self.find(name, package) or _NOTHING
+        macros = self._macros_for.get(package)
+        if macros is None:
+            macros = self._macros_for[package] = self._visible_macros(package)
+        own, inherited = macros
+        context = {**inherited, **context, **own}
         context["context"] = context
         return context
 
@@ -161,6 +161,19 @@ class Renderer:
             return scoped[name]
         value = self._variables.get(name, default)
         return default if isinstance(value, Mapping) and name in self._packages else value
+
+    def _visible_macros(self, package: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what goes over dbt's own names in a package's SQL (users' macros), and what under them."""
+        own: dict[str, Any] = {}
+        inherited: dict[str, Any] = {}
+        for owner, name in self._macros:
+            if owner in (self._project, package) and name not in _OURS:
+                own[name] = self.find(name, package) or _NOTHING
+            elif owner in ("dbt", f"dbt_{self._adapter}"):
+                inherited[name] = self.find(name, package) or _NOTHING
+        for name in self._packages:
+            inherited[name] = _Package(self, name)
+        return own, inherited
 
     def _ref(self, *args: str, **kwargs: Any) -> str:
         version = kwargs.get("v", kwargs.get("version"))
