@@ -785,3 +785,25 @@ def test_text_is_replaced_exactly(first: str):
         data = yaml.load(replaced, yaml.CSafeLoader)
         assert data["models"][0]["columns"][0] == {"name": "a", "description": second, "tests": ["unique"]}
         assert replaced.endswith("        tests: [unique]\n\n  # end\n  - name: z\n")
+
+
+def test_change_that_would_alter_another_value_is_left_out():
+    """A block text that ends with the file would gain a line break from a column behind it."""
+    text = "models:\n  - name: other\n  - name: orders\n    columns:\n      - name: a\n        meta: |\n          x"
+    other = Text(Place("models", "other"), "", "", "Other")
+    result, refused = splice(text, [*texts_of([("b", "", "B"), ("a", "", "A")]), other])
+    assert [(item.column, why) for item, why in refused] == [("b", "the file would not read back as meant")]
+    assert result == (
+        "models:\n  - name: other\n    description: Other\n  - name: orders\n    columns:\n      - name: a\n"
+        "        description: A\n        meta: |\n          x"
+    )
+
+
+def test_columns_before_a_text_that_ends_the_file():
+    text = "models:\n  - name: orders\n    meta: |\n      x"
+    result, refused = splice(text, texts_of([("", "", "Orders"), ("a", "", "A")]))
+    assert refused == []
+    assert result == (
+        "models:\n  - name: orders\n    description: Orders\n    columns:\n      - name: a\n"
+        "        description: A\n    meta: |\n      x"
+    )

@@ -65,7 +65,7 @@ def write_project(root: Path, changes: Sequence[Change], dry_run: bool, config: 
         skipped += left_out
         previews.append(preview)
     order = [change.ref for change in changes if change.ref in written]
-    return WriteReport(tuple(dict.fromkeys(order)), tuple(skipped), "".join(previews))
+    return WriteReport(written=tuple(dict.fromkeys(order)), skipped=tuple(skipped), preview="".join(previews))
 
 
 def place_of(node: Mapping[str, Any]) -> Place:
