@@ -15,12 +15,12 @@ from functools import cache
 from importlib.resources import files
 
 from docgen_plugin.model import Column, Table
-from docgen_plugin.words import display_forms, entity_words, family, name_words, plural
+from docgen_plugin.words import display_forms, entity_words, expand, family, name_words, plural
 
-__all__ = ["Concept", "Entity", "Lexicon", "Match", "lexicon", "printed"]
+__all__ = ["Concept", "Entity", "Lexicon", "Match", "fill_slot", "lexicon", "printed"]
 
 _SLOT = re.compile(r"\{(?:other|x)\}")
-_COUNTED = re.compile(r"\b(umber|mount|ount|et|ist|dentifiers) of (distinct |different |new |active )?\{x\}")
+_COUNTED = re.compile(r"\b(?:[Nn]umber|[Cc]ount|[Ll]ist|[Ii]dentifiers) of (?:all |distinct |different |new |active )?\{(?:x|other)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Lexicon:
 
     def __post_init__(self) -> None:
         for concept in self.concepts:
-            for name in concept.names:
+            for name in {" ".join(expand(name.split())) for name in concept.names}:
                 slots = _SLOT.findall(name)
                 if not slots:
                     self._exact.setdefault(name, []).append(concept)
@@ -100,7 +100,7 @@ class Lexicon:
         known = self.entities.get(" ".join(entity))
         if known:
             for name, _, text in known.columns:
-                if tuple(name.split()) == words:
+                if tuple(expand(name.split())) == words:
                     return Match(text, 1.0)
         thing = printed(entity)
         for form in _forms(words, tuple(entity)):
@@ -112,7 +112,9 @@ class Lexicon:
             for pattern, filling in self._filled(form, kind):
                 fit = 0.5 + 0.4 * (1 - len(filling) / len(form))
                 if best is None or fit > best.fit:
-                    best = Match(_compose(pattern, filling, thing), fit)
+                    best = Match(
+                        fill_slot(pattern.concept.text, pattern.slot, filling).replace("{entity}", thing), fit
+                    )
         return best
 
     def _filled(self, words: tuple[str, ...], kind: str) -> Iterator[tuple[_Pattern, tuple[str, ...]]]:
@@ -152,10 +154,15 @@ def _fits(concept: Concept, kind: str) -> bool:
     return not kind or not concept.types or kind in concept.types
 
 
-def _compose(pattern: _Pattern, filling: tuple[str, ...], thing: str) -> str:
+def fill_slot(text: str, slot: str, filling: tuple[str, ...]) -> str:
+    """Return a concept's text with one slot filled, in the plural where the text counts.
+
+    >>> fill_slot("Number of {x} for the {entity}.", "{x}", ("sales", "order"))
+    'Number of sales orders for the {entity}.'
+    """
     many = printed((*filling[:-1], plural(filling[-1])))
-    text = _COUNTED.sub(lambda match: match.group(0).replace("{x}", many), pattern.concept.text)
-    return text.replace(pattern.slot, printed(filling)).replace("{entity}", thing)
+    text = _COUNTED.sub(lambda match: match.group(0).replace(slot, many), text)
+    return text.replace(slot, printed(filling))
 
 
 @cache
@@ -167,7 +174,9 @@ def lexicon() -> Lexicon:
         for row in map(json.loads, folder.joinpath("concepts.jsonl").read_text("utf-8").splitlines())
     )
     entities = {
-        row["entity"]: Entity(row["entity"], row["grain"], tuple(tuple(part) for part in row["columns"]))
+        " ".join(expand(row["entity"].split())): Entity(
+            row["entity"], row["grain"], tuple((part[0], part[1], part[2]) for part in row["columns"])
+        )
         for row in map(json.loads, folder.joinpath("entities.jsonl").read_text("utf-8").splitlines())
     }
     return Lexicon(concepts, entities)

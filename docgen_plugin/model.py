@@ -152,5 +152,6 @@ class WriteReport:
 
     written: tuple[ColumnRef, ...] = ()
     skipped: tuple[tuple[ColumnRef, str], ...] = ()  # place, reason in a few words
+    altered: tuple[tuple[ColumnRef, str], ...] = ()  # of `written`: where another text stands than was asked
     preview: str = ""  # unified diff or SQL statements, exactly what is or would be done
     error: str = ""  # why it stopped early, one line; what `written` lists is done all the same

@@ -112,7 +112,7 @@ def question(column: Column, hints: Sequence[str] = ()) -> tuple[Segment, ...]:
     if column.not_null and not column.primary_key:
         segments.append(_MARK["nn"])
     if column.foreign_key:
-        segments += [_MARK["fk"], _words(column.foreign_key.table)]
+        segments += [_MARK["fk"], _words(column.foreign_key.table.rsplit(".", 1)[-1])]
     if column.values:
         shown = " | ".join(clean(re.sub(r"\|", " ", value), 4) for value in column.values[:_VALUES_SHOWN])
         segments += [_MARK["val"], shown]

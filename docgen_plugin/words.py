@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 
@@ -21,12 +22,8 @@ __all__ = [
 
 FAMILIES = ("text", "int", "num", "bool", "date", "time", "ts", "json", "array", "binary", "uuid", "geo")
 
-_WORD = re.compile(
-    r"[A-Z]{2,}s(?![a-z])"  # IDs, URLs
-    r"|[A-Z]+(?=[A-Z][a-z])"  # HTTP in HTTPServer
-    r"|[A-Z]?[a-z]+|[A-Z]+|\d+"
-    r"|[^\W\d_A-Za-z]+"  # letters of other scripts
-)
+_CHUNK = re.compile(r"[^\W_]+")
+_PLURAL_ACRONYM = re.compile(r"[A-Z]{2,}s(?![a-z])")
 
 # order matters: the first pattern found in the lower-case type wins
 _TYPE_PATTERNS = (
@@ -56,7 +53,23 @@ def split_identifier(name: str) -> list[str]:
     >>> split_identifier("userIDs"), split_identifier("HTTPStatusCode")
     (['user', 'ids'], ['http', 'status', 'code'])
     """
-    return [word.lower() for word in _WORD.findall(name)]
+    return [word.lower() for chunk in _CHUNK.findall(name) for word in _cut(chunk)]
+
+
+def _cut(chunk: str) -> Iterator[str]:
+    """Yield the words of a run of letters and digits: cut at digits, at humps and before an acronym's last letter."""
+    start = 0
+    for index in range(1, len(chunk)):
+        before, here, after = chunk[index - 1], chunk[index], chunk[index + 1 : index + 2]
+        digit = before.isdigit() != here.isdigit()
+        hump = before.islower() and here.isupper()
+        acronym = before.isupper() and here.isupper() and after.islower()
+        if acronym and _PLURAL_ACRONYM.fullmatch(chunk, start):  # IDs, URLs
+            acronym = False
+        if digit or hump or acronym:
+            yield chunk[start:index]
+            start = index
+    yield chunk[start:]
 
 
 @cache
@@ -178,6 +191,11 @@ _IRREGULAR = {
     "lives": "life",
     "buses": "bus",
     "caches": "cache",
+    "statuses": "status",
+    "bonuses": "bonus",
+    "lenses": "lens",
+    "viruses": "virus",
+    "campuses": "campus",
     "movies": "movie",
     "cookies": "cookie",
 }

@@ -1,0 +1,1 @@
+"""The training side: what makes the model that the package ships."""

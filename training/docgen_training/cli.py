@@ -5,10 +5,14 @@ from __future__ import annotations
 import sys
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from docgen_plugin.errors import DocgenError
+
+if TYPE_CHECKING:
+    from docgen_training.pretrain import Share
 
 __all__ = ["cli", "main"]
 
@@ -70,7 +74,14 @@ def vocabulary(files: tuple[Path, ...], size: int, seed: int, out: Path) -> None
 @click.option("--seed", default=1, show_default=True)
 @click.option("--out", type=_OUT, required=True)
 def encode(
-    files: tuple[Path, ...], tokenizer: Path, width: int, raw: bool, names: bool, hints: float, seed: int, out: Path
+    files: tuple[Path, ...],
+    tokenizer: Path,
+    width: int,
+    raw: bool,
+    names: bool,
+    hints: float,
+    seed: int,
+    out: Path,
 ) -> None:
     """Turn records into packed rows of token ids."""
     import numpy as np
@@ -88,7 +99,7 @@ def encode(
         names,
     ).arrays()
     out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(out, **rows)
+    np.savez(out, **rows)  # type: ignore[arg-type]
     tokens, targets = int((rows["tree"] >= 0).sum()), int((rows["targets"] >= 0).sum())
     click.echo(f"{out}: {len(rows['tokens'])} rows, {tokens / 1e6:.2f}M tokens, {targets / 1e6:.2f}M targets")
 
@@ -140,7 +151,7 @@ def pretrain(
     click.echo(str(out))
 
 
-def _share(text: str):  # type: ignore[no-untyped-def]
+def _share(text: str) -> Share:
     from docgen_training.pretrain import Share
 
     path, _, shares = text.rpartition("=")
@@ -149,6 +160,69 @@ def _share(text: str):  # type: ignore[no-untyped-def]
     except ValueError as err:
         raise DocgenError(f"--data {text}: wants FILE=START:END, for instance rows.npz=0.7:0.9") from err
     return Share(Path(path), start, end)
+
+
+@cli.command()
+@click.argument("checkpoint", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--name", default="docgen-base", show_default=True)
+@click.option("--quantise", default="Q8_0", show_default=True, help="F16, Q8_0, Q4_0 or Q4_K_M.")
+@click.option("--data-license", default="", help="Licences of the training data, for the metadata.")
+@click.option("--out", type=_OUT, required=True)
+def export(checkpoint: Path, name: str, quantise: str, data_license: str, out: Path) -> None:
+    """Write a checkpoint as GGUF, through llama.cpp's converter."""
+    import json
+
+    from docgen_plugin.prompt import GRAMMAR
+    from docgen_training.export import checkpoint_metadata
+    from docgen_training.export import export as write
+
+    metadata = {"docgen.grammar": GRAMMAR, "general.license": "apache-2.0", **checkpoint_metadata(checkpoint)}
+    if data_license:
+        metadata["docgen.data_license"] = data_license
+    click.echo(json.dumps(write(checkpoint, out, name, quantise, metadata)))
+
+
+@cli.command()
+@click.argument("checkpoint", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("gguf", type=_FILE)
+@click.option("--data", type=_FILE, required=True, help="Records to take the prompts from.")
+@click.option("--prompts", default=200, show_default=True)
+@click.option(
+    "--least", default=1.0, show_default=True, help="Share of prompts that must agree, else exit code 1."
+)
+def parity(checkpoint: Path, gguf: Path, data: Path, prompts: int, least: float) -> None:
+    """Compare greedy text between transformers and llama.cpp; give the F16 file."""
+    from docgen_training.export import check_parity
+    from docgen_training.records import read_records
+    from docgen_training.vocabulary import Vocabulary, column_prompts
+
+    asked = column_prompts(read_records(data), Vocabulary(checkpoint / "tokenizer.model"), prompts)
+    found = check_parity(checkpoint, gguf, asked)
+    click.echo(f"{found.same} of {found.prompts} prompts gave the same greedy tokens")
+    if found.same < least * found.prompts:
+        raise DocgenError(f"{gguf}: differs from {checkpoint}, first at {found.differing[0]!r}")
+
+
+@cli.command()
+@click.argument("model")
+@click.option("--data", type=_FILE, required=True, help="Documented records that were not trained on.")
+@click.option("--tables", default=150, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+@click.option("--threads", default=0, show_default=True)
+@click.option("--out", type=_OUT, required=True)
+def evaluate(model: str, data: Path, tables: int, seed: int, threads: int, out: Path) -> None:
+    """Score a GGUF on documented tables, beside two baselines."""
+    import json
+
+    from docgen_plugin.config import Config
+    from docgen_training.evaluate import evaluate as run
+    from docgen_training.records import read_records
+
+    scores = run(model, read_records(data), tables, seed, Config(threads=threads))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(scores, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name, system in scores["systems"].items():
+        click.echo(f"{name:22}" + "  ".join(f"{key} {value}" for key, value in system.items()))
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Human documentation made fit to learn from: terse labels, code, links and repeats are left out.
 
-    docgen-train clean --out training/runs/corpus.jsonl.xz FILE...
+docgen-train clean --out training/runs/corpus.jsonl.xz FILE...
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ from docgen_training.records import Record
 
 __all__ = ["clean_records", "clean_text"]
 
-_JUNK = re.compile(r"https?://|[{}<>|`#*=\\]|\.\.\.|\bTODO\b|\bTBD\b|\bdeprecated\b|\be\.g\b|[^\x20-\x7e]", re.IGNORECASE)
-_OPENING = re.compile(r"^(this|the) (column|field|property|attribute|table|value)( \w+)? (is|contains|represents|stores|holds) ", re.I)
+_JUNK = re.compile(
+    r"https?://|[{}<>|`#*=\\]|\.\.\.|\bTODO\b|\bTBD\b|\bdeprecated\b|\be\.g\b|[^\x20-\x7e]", re.IGNORECASE
+)
+_OPENING = re.compile(
+    r"^(this|the) (column|field|property|attribute|table|value)( \w+)? (is|contains|represents|stores|holds) ",
+    re.I,
+)
 
 
 def clean_text(text: str, name: str) -> str:
@@ -50,7 +55,11 @@ def clean_records(records: Iterable[Record], most_repeats: int = 3) -> Iterator[
             seen[(column.name, text)] = count + 1
             columns.append(replace(column, description=text if count < most_repeats else ""))
         cleaned: Table = replace(
-            table, name=table.name.rsplit(".", 1)[-1], description=clean_text(table.description, table.name), columns=tuple(columns), sql=""
+            table,
+            name=table.name.rsplit(".", 1)[-1],
+            description=clean_text(table.description, table.name),
+            columns=tuple(columns),
+            sql="",
         )
         if any(column.description for column in columns):
             yield replace(record, table=cleaned)

@@ -75,7 +75,8 @@ class _Row:
         self.positions += range(start, start + len(ids))
         self.tree += [tree] * len(ids)
         self.targets += [
-            ids[index + 1] if index + 1 >= silent and index + 1 < len(ids) else -1 for index in range(len(ids))
+            ids[index + 1] if index + 1 >= silent and index + 1 < len(ids) else -1
+            for index in range(len(ids))
         ]
 
     def flush(self, rows: Rows) -> None:
@@ -87,7 +88,12 @@ class _Row:
 
 
 def encode_records(
-    records: Iterable[Record], vocabulary: Vocabulary, recipe: Recipe, width: int, seed: int, names: bool = False
+    records: Iterable[Record],
+    vocabulary: Vocabulary,
+    recipe: Recipe,
+    width: int,
+    seed: int,
+    names: bool = False,
 ) -> Rows:
     """Return packed rows of `width` tokens; with `names` the prefix's own tokens are targets as well."""
     draw = random.Random(seed)
@@ -155,4 +161,3 @@ def _tables(
             pairs.append((ids, answer))
     if pairs:
         yield shared, pairs
-

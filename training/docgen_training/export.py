@@ -1,6 +1,6 @@
 """A trained checkpoint -> GGUF: llama.cpp's own converter, our metadata, quantisation, a parity check.
 
-    docgen-train export training/runs/base --name docgen-base --out docgen_plugin/models/docgen-base.gguf
+docgen-train export training/runs/base --name docgen-base --out docgen_plugin/models/docgen-base.gguf
 """
 
 from __future__ import annotations
@@ -51,11 +51,15 @@ def find_converter(cache: Path | None = None) -> Path:
         wanted = f"llama-cpp-python=={release}"
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps"]
         run = subprocess.run(
-            [*command, "--no-binary", "llama-cpp-python", "-d", scratch, wanted], capture_output=True, text=True
+            [*command, "--no-binary", "llama-cpp-python", "-d", scratch, wanted],
+            capture_output=True,
+            text=True,
         )
         found = sorted(Path(scratch).glob("*.tar.gz"))
         if run.returncode or not found:
-            raise ModelError(f"the source of {wanted}, which holds llama.cpp's converter, cannot be had: {run.stderr[-200:]}")
+            raise ModelError(
+                f"the source of {wanted}, which holds llama.cpp's converter, cannot be had: {run.stderr[-200:]}"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         _unpack(found[0], folder)
     return script
@@ -103,7 +107,11 @@ def add_metadata(path: Path, out: Path, values: Mapping[str, str]) -> None:
     architecture = reader.fields[gguf.Keys.General.ARCHITECTURE].contents()
     writer = gguf.GGUFWriter(out, architecture)
     for field in reader.fields.values():
-        if field.name.startswith("GGUF.") or field.name in values or field.name == gguf.Keys.General.ARCHITECTURE:
+        if (
+            field.name.startswith("GGUF.")
+            or field.name in values
+            or field.name == gguf.Keys.General.ARCHITECTURE
+        ):
             continue
         kind = field.types[0]
         inner = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
@@ -141,21 +149,28 @@ def quantise(path: Path, out: Path, kind: str) -> None:
         raise ModelError(f"{path}: llama.cpp could not quantise it to {kind} (status {status})")
 
 
-def check_parity(checkpoint: Path, gguf_path: Path, prompts: Sequence[Sequence[int]], most_tokens: int = 48) -> Parity:
+def check_parity(
+    checkpoint: Path, gguf_path: Path, prompts: Sequence[Sequence[int]], most_tokens: int = 48
+) -> Parity:
     """Compare greedy continuations of token prompts between transformers and llama.cpp, one prompt at a time."""
     import torch
     from llama_cpp import Llama
     from transformers import LlamaForCausalLM
 
     # the GGUF holds F16 weights: both sides compute from the same rounded numbers
-    reference = LlamaForCausalLM.from_pretrained(checkpoint).half().float().eval()
+    reference: Any = LlamaForCausalLM.from_pretrained(checkpoint)
+    reference.half().float().eval()
     engine = Llama(str(gguf_path), n_ctx=2048, n_gpu_layers=0, verbose=False, logits_all=False)
     end = engine.token_eos()
     differing: list[str] = []
     for prompt in prompts:
         with torch.inference_mode():
             whole = reference.generate(
-                torch.tensor([list(prompt)]), max_new_tokens=most_tokens, do_sample=False, eos_token_id=end, pad_token_id=end
+                torch.tensor([list(prompt)]),
+                max_new_tokens=most_tokens,
+                do_sample=False,
+                eos_token_id=end,
+                pad_token_id=end,
             )
         wanted = whole[0, len(prompt) :].tolist()
         found: list[int] = []
@@ -168,7 +183,9 @@ def check_parity(checkpoint: Path, gguf_path: Path, prompts: Sequence[Sequence[i
     return Parity(len(prompts), len(prompts) - len(differing), tuple(differing))
 
 
-def export(checkpoint: Path, out: Path, name: str, quantisation: str, metadata: Mapping[str, str]) -> dict[str, Any]:
+def export(
+    checkpoint: Path, out: Path, name: str, quantisation: str, metadata: Mapping[str, str]
+) -> dict[str, Any]:
     """Write the GGUF with its metadata; return its size in bytes and SHA-256.
 
     Raises:
@@ -182,7 +199,12 @@ def export(checkpoint: Path, out: Path, name: str, quantisation: str, metadata: 
         quantise(tagged, final, quantisation) if quantisation != "F16" else tagged.replace(final)
         final.replace(out)
     data = out.read_bytes()
-    return {"file": out.name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), "quantisation": quantisation}
+    return {
+        "file": out.name,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "quantisation": quantisation,
+    }
 
 
 def checkpoint_metadata(checkpoint: Path) -> dict[str, str]:

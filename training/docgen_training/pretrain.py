@@ -75,11 +75,9 @@ def build_model(plan: Plan, vocabulary: int) -> Any:
         intermediate_size=plan.inner,
         max_position_embeddings=2048,
         rms_norm_eps=1e-5,
-        rope_theta=10000.0,
         tie_word_embeddings=True,
         bos_token_id=1,
         eos_token_id=2,
-        attn_implementation="sdpa",
     )
     return LlamaForCausalLM(config)
 
@@ -136,7 +134,9 @@ class _Mixture:
         picks = self.draw.choice(len(self.shares), size=size, p=weights / weights.sum())
         chosen = [(index, next(self.orders[index])) for index in picks]
         parts = {
-            name: torch.from_numpy(np.stack([self.rows[index][name][row] for index, row in chosen])).long().to(device)
+            name: torch.from_numpy(np.stack([self.rows[index][name][row] for index, row in chosen]))
+            .long()
+            .to(device)
             for name in ("tokens", "positions", "tree", "targets")
         }
         return Batch(**parts)
@@ -147,13 +147,17 @@ def _load_rows(path: Path) -> dict[str, Any]:
         with np.load(path) as stored:
             return {name: stored[name] for name in ("tokens", "positions", "tree", "targets")}
     except (OSError, ValueError, KeyError) as err:
-        raise DocgenError(f"{path}: not a file of encoded rows: {err}; make it with `docgen-train encode`") from err
+        raise DocgenError(
+            f"{path}: not a file of encoded rows: {err}; make it with `docgen-train encode`"
+        ) from err
 
 
 def _optimizers(model: Any, plan: Plan) -> list[Any]:
     import torch
 
-    matrices = [weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name]
+    matrices = [
+        weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embed" not in name
+    ]
     held = {id(weight) for weight in matrices}
     others = [weight for weight in model.parameters() if id(weight) not in held]
     return [
@@ -255,7 +259,7 @@ def _loop(plan: Plan, run: _Run, mixture: _Mixture, device: str) -> None:
                 group["lr"] = rate * factor
         batch = mixture.batch(plan.rows, progress, device)
         loss = batch_loss(model, batch)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in run.optimizers:
             optimizer.step()

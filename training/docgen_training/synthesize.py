@@ -1,6 +1,6 @@
 """Consistent training tables composed from the lexicon: known entities, column concepts, naming styles.
 
-    docgen-train synthesize --tables 60000 --seed 1 --out training/runs/synthetic.jsonl.xz
+docgen-train synthesize --tables 60000 --seed 1 --out training/runs/synthetic.jsonl.xz
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import cache
 
-from docgen_plugin.concepts import Concept, Entity, lexicon, printed
+from docgen_plugin.concepts import Concept, Entity, fill_slot, lexicon, printed
 from docgen_plugin.model import Column, ForeignKey, Table
 from docgen_plugin.words import abbreviations, plural
 from docgen_training.records import Record
@@ -157,7 +157,10 @@ class _TableWriter:
         unique = {column.name.lower(): column for column in (*first, *rest)}
         name = self._table_name()
         return Table(
-            key=name, name=name, description=self._grain(tuple(unique.values())), columns=tuple(unique.values())
+            key=name,
+            name=name,
+            description=self._grain(tuple(unique.values())),
+            columns=tuple(unique.values()),
         )
 
     def _adapted(self, text: str) -> str:
@@ -205,7 +208,9 @@ class _TableWriter:
         if telling and kind in ("text", "num", "int", "date") and len(words) <= 4:
             # a key is named by what it points to: "with its customer and order date"
             self.said[name] = spoken.removesuffix(" ID") if identifier else spoken
-        values = draw.choice(_VALUES) if kind == "text" and words[-1] in _CODED and draw.random() < 0.5 else ()
+        values = (
+            draw.choice(_VALUES) if kind == "text" and words[-1] in _CODED and draw.random() < 0.5 else ()
+        )
         return Column(
             name=name,
             type=draw.choice(self.types[kind]) if self.typed else "",
@@ -246,7 +251,7 @@ class _TableWriter:
             if slot in words:
                 at = words.index(slot)
                 words[at : at + 1] = filling
-                text = _fill(text, slot, filling)
+                text = fill_slot(text, slot, tuple(filling))
         if "{entity}" in words:
             at = words.index("{entity}")
             words[at : at + 1] = self.thing
@@ -260,7 +265,20 @@ class _TableWriter:
         if self.draw.random() < 0.4:
             return self._other()[-2:]
         words = self.draw.choice(self.draw.choice(self.entities).columns)[0].split()
-        stop = {"id", "date", "at", "is", "has", "code", "flag", "count", "number", "total", "timestamp", "average"}
+        stop = {
+            "id",
+            "date",
+            "at",
+            "is",
+            "has",
+            "code",
+            "flag",
+            "count",
+            "number",
+            "total",
+            "timestamp",
+            "average",
+        }
         kept = [word for word in words if word not in stop][-2:]
         return kept or self._other()[-1:]
 
@@ -279,13 +297,6 @@ class _TableWriter:
 
 
 _CODED = frozenset("status type category level priority class stage mode state reason method channel".split())
-
-
-def _fill(text: str, slot: str, filling: Sequence[str]) -> str:
-    many = printed((*filling[:-1], plural(filling[-1])))
-    for opening in ("umber of ", "umber of distinct ", "dentifiers of all ", "otal number of "):
-        text = text.replace(opening + slot, opening + many)
-    return text.replace(slot, printed(filling))
 
 
 def synthesize(tables: int, seed: int) -> Iterator[Record]:

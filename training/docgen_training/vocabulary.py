@@ -1,22 +1,23 @@
 """The bespoke vocabulary: sentencepiece BPE with one control token per mark of the prompt.
 
-    docgen-train vocabulary --size 8192 --out training/runs/tokenizer.model FILE...
+docgen-train vocabulary --size 8192 --out training/runs/tokenizer.model FILE...
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from docgen_plugin.errors import DocgenError
-from docgen_plugin.prompt import MARKS, Mark, Segment, encode
+from docgen_plugin.prompt import CONTEXT_COLUMNS, MARKS, Mark, Segment, encode, prefix, question
 from docgen_plugin.words import name_words
 from docgen_training.records import Record
 
-__all__ = ["RAW", "Vocabulary", "train_vocabulary"]
+__all__ = ["RAW", "Vocabulary", "column_prompts", "train_vocabulary"]
 
 RAW = "<raw>"  # in place of <desc> before human text of any voice; never asked for in use
 _CONTROL = (*MARKS, RAW)
@@ -44,7 +45,9 @@ class Vocabulary:
         self.opening = Mark("<s>")
         missing = [piece for piece, number in self.marks.items() if number == self.pieces.unk_id()]
         if missing:
-            raise DocgenError(f"{path}: lacks the marks {', '.join(missing)}: train it with `docgen-train vocabulary`")
+            raise DocgenError(
+                f"{path}: lacks the marks {', '.join(missing)}: train it with `docgen-train vocabulary`"
+            )
         self.encode = lru_cache(maxsize=200_000)(self._encode)
 
     def _encode(self, text: str) -> list[int]:
@@ -61,6 +64,21 @@ class Vocabulary:
         return text
 
 
+def column_prompts(records: Iterable[Record], vocabulary: Vocabulary, most: int) -> list[list[int]]:
+    """Return whole prompts as token ids, prefix and question, of up to `most` columns, three a table at most."""
+    prompts: list[list[int]] = []
+    for record in records:
+        shown = [column.name for column in record.table.columns[:CONTEXT_COLUMNS]]
+        shared = vocabulary.prompt(
+            (vocabulary.opening, *prefix(replace(record.table, description=""), shown))
+        )
+        for column in record.table.columns[:3]:
+            prompts.append(shared + vocabulary.prompt(question(column)))
+            if len(prompts) == most:
+                return prompts
+    return prompts
+
+
 def _lines(records: Iterable[Record]) -> Iterator[str]:
     for record in records:
         yield " ".join(name_words(record.table.name))
@@ -72,7 +90,9 @@ def _lines(records: Iterable[Record]) -> Iterator[str]:
                 yield column.description
 
 
-def train_vocabulary(records: Iterable[Record], size: int, out: Path, seed: int, most_lines: int = 600_000) -> None:
+def train_vocabulary(
+    records: Iterable[Record], size: int, out: Path, seed: int, most_lines: int = 600_000
+) -> None:
     """Write a sentencepiece BPE model of `size` pieces, the marks included, learnt from the records."""
     import sentencepiece
 

@@ -1,0 +1,2 @@
+select payment_id, order_id, pymt_method, amt, paid_at, attr_03
+from {{ ref('raw_payments') }}

@@ -1,0 +1,63 @@
+import re
+import time
+
+import pytest
+from docgen_plugin.concepts import lexicon
+from docgen_plugin.model import Column, Table
+from docgen_plugin.words import FAMILIES
+
+TEXTS = [
+    ("shipments", "created_at", "timestamp", "Date and time when the shipment was created."),
+    ("dim_customers", "customer_id", "bigint", "Unique identifier of the customer."),
+    ("orders", "is_archived", "boolean", "True when the order has been archived."),
+    ("fct_rides", "ride_count", "integer", None),  # the entity's own count: whatever fits, not a crash
+    ("zzz", "x7", "text", None),
+]
+
+
+@pytest.mark.parametrize(("table", "name", "sql_type", "text"), TEXTS)
+def test_hints(table, name, sql_type, text):
+    column = Column(name, sql_type)
+    found = lexicon().hints(Table(table, table, columns=(column,)), column)
+    assert len(found) <= 1
+    if text:
+        assert found == (text,)
+
+
+def test_counted_slot_is_plural():
+    match = lexicon().column_match(("warehouse",), ("number", "of", "forklift"), "int")
+    assert match is not None
+    assert "umber of forklifts" in match.text
+
+
+def test_no_hint_keeps_a_slot():
+    """Every composed text is finished: no slot is left open, whatever the name."""
+    words = ("order count", "last gadget at", "parent widget id", "gadget per widget", "avg score", "widget ids")
+    for name in words:
+        for kind in ("", "int", "ts", "text", "num"):
+            match = lexicon().column_match(("thing",), tuple(name.split()), kind)
+            assert match is None or "{" not in match.text, (name, kind, match)
+
+
+def test_concepts_file():
+    """Each concept can be used: known types, slots of the text bound by every name, one sentence."""
+    for concept in lexicon().concepts:
+        assert concept.names, concept
+        assert set(concept.types) <= set(FAMILIES), concept
+        slots = set(re.findall(r"\{\w+\}", concept.text)) - {"{entity}"}
+        assert any(slots <= set(re.findall(r"\{\w+\}", name)) for name in concept.names), concept
+        assert concept.text.endswith("."), concept
+        assert concept.text[0].isupper(), concept
+
+
+def test_entities_file():
+    for entity in lexicon().entities.values():
+        assert entity.grain.startswith("One row per "), entity.name
+        assert all(kind in FAMILIES and text.endswith(".") for _, kind, text in entity.columns), entity.name
+
+
+def test_loads_quickly_enough_for_a_hook():
+    lexicon.cache_clear()
+    began = time.process_time()
+    lexicon()
+    assert time.process_time() - began < 2.0  # an order of magnitude above what it takes, against accidents

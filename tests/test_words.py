@@ -1,0 +1,75 @@
+import pytest
+from docgen_plugin.words import abbreviations, entity_words, family, name_words, plural, singular
+
+NAMES = [
+    ("customer_id", "customer id"),
+    ("CustAcctNbr", "customer account number"),
+    ("CUST-ACCT-NBR", "customer account number"),
+    ("ship_qty", "ship quantity"),
+    ("HTTPStatusCode", "http status code"),
+    ("userIDs", "user ids"),
+    ("x7", "x 7"),
+    ("größe_cm", "größe centimeters"),
+    ("amt_amount", "amount"),  # an expansion never says a word twice
+    ("__", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), NAMES)
+def test_name_words(name, words):
+    assert " ".join(name_words(name)) == words
+
+
+TYPES = [
+    ("VARCHAR(255)", "text"),
+    ("enum('a','b')", "text"),
+    ("timestamp without time zone", "ts"),
+    ("TIMESTAMP_NTZ", "ts"),
+    ("date", "date"),
+    ("time(7)", "time"),
+    ("tinyint(1)", "bool"),
+    ("tinyint(4)", "int"),
+    ("NUMBER(38,0)", "int"),
+    ("numeric(12,2)", "num"),
+    ("double precision", "num"),
+    ("interval", "text"),
+    ("text[]", "array"),
+    ("STRUCT<a INT64>", "json"),
+    ("point", "geo"),
+    ("some_domain_of_ours", ""),
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("sql_type", "kind"), TYPES)
+def test_family(sql_type, kind):
+    assert family(sql_type) == kind
+
+
+TABLES = [
+    ("stg_shopify__order_lines", "order line"),
+    ("DimCustomer", "customer"),
+    ("FACT_SALES", "sales"),
+    ("orders_history", "order"),
+    ("stg", "stg"),
+    ("addresses", "address"),
+]
+
+
+@pytest.mark.parametrize(("table", "words"), TABLES)
+def test_entity_words(table, words):
+    assert " ".join(entity_words(table)) == words
+
+
+@pytest.mark.parametrize("word", "order address category box status person day city analysis series".split())
+def test_plural_and_back(word):
+    assert singular(plural(word)) == word
+
+
+def test_abbreviations_file():
+    """No line contradicts another: a word is either settled, with one meaning, or left to the model."""
+    for short, meanings in abbreviations().items():
+        settled = [long for long, certainty in meanings if certainty != "context"]
+        assert len(settled) <= 1, short
+        assert not settled or len(meanings) == 1, short
+        assert all(long != short for long, certainty in meanings if certainty != "keep"), short
