@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from docgen_plugin.model import Column, Table
 from docgen_plugin.words import name_words, plural, singular, split_identifier
 
-__all__ = ["Evidence", "foreign_mention", "invented_literal", "strip_examples", "strip_units"]
+__all__ = [
+    "Evidence",
+    "foreign_mention",
+    "invented_literal",
+    "neighbours",
+    "strip_examples",
+    "strip_units",
+]
 
 # one line a unit: the words that state it; any of them in the evidence supports all of them
 _UNITS = tuple(
@@ -134,11 +141,13 @@ class Evidence:
     """Everything the input says about a place, as lower-case text and as words."""
 
     own: frozenset[str]  # words of the name, the type, the values, the table's name and text, the hints
-    around: frozenset[str]  # also the words of the other columns, keys and sources
-    text: str  # the free texts, lower case
+    near: frozenset[str] = frozenset()  # words of the other columns, keys and sources; see `neighbours`
+    text: str = ""  # the free texts, lower case
 
     @classmethod
-    def of(cls, table: Table, column: Column | None, hints: Sequence[str]) -> Evidence:
+    def of(
+        cls, table: Table, column: Column | None, hints: Sequence[str], near: frozenset[str] = frozenset()
+    ) -> Evidence:
         """Return the evidence for a column, or with column None for the table itself."""
         texts = [table.description, *hints]
         names = [table.name]
@@ -148,19 +157,24 @@ class Evidence:
             if column.foreign_key is not None:
                 names += [column.foreign_key.table, column.foreign_key.column]
         own = _words_of(names) | {word for text in texts for word in _split(text)}
-        others = [one.name for one in table.columns] + [key.rsplit(".", 1)[-1] for key in table.upstream]
-        others += [one.foreign_key.table for one in table.columns if one.foreign_key is not None]
-        around = own | _words_of(others) | {w for one in table.columns for w in _split(one.description)}
-        return cls(frozenset(own), frozenset(around), " ".join(" ".join(texts).lower().split()))
+        return cls(frozenset(own), near, " ".join(" ".join(texts).lower().split()))
+
+    def knows(self, word: str) -> bool:
+        """Return whether a word stands anywhere in the input."""
+        return word in self.own or word in self.near
 
     def supports(self, forms: Sequence[str]) -> bool:
-        """Return whether any of a unit's forms stands in the name, the type or a text."""
-        words = {*forms, *_SHORT.get(forms[0], ()), *(_SHORT.get(forms[-1], ()))}
-        for form in forms:
-            words.update(_SHORT.get(form, ()))
-        return any(
-            word in self.own if word.isalnum() and " " not in word else word in self.text for word in words
-        )
+        """Return whether any of a unit's forms stands in the place's own name, its type or a text."""
+        words = {*forms, *(short for form in forms for short in _SHORT.get(form, ()))}
+        return any(word in self.own if word.isalnum() else word in self.text for word in words)
+
+
+def neighbours(table: Table) -> frozenset[str]:
+    """Return the words of a table's columns, of what they point to and say, and of its sources."""
+    names = [column.name for column in table.columns] + [key.rsplit(".", 1)[-1] for key in table.upstream]
+    names += [column.foreign_key.table for column in table.columns if column.foreign_key is not None]
+    said = {word for column in table.columns for word in _split(column.description)}
+    return frozenset(_words_of(names) | said)
 
 
 def _split(text: str) -> list[str]:
@@ -173,10 +187,14 @@ def _words_of(names: Sequence[str]) -> set[str]:
 
 def _pattern(forms: Sequence[str]) -> tuple[str, str]:
     """Return the pattern of the forms that are units anywhere, and that of all of them."""
-    ordered = sorted(forms, key=len, reverse=True)
-    clear = [form for form in ordered if form not in _AMBIGUOUS and len(form.strip("$€£¥%")) != 1]
-    every = "|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in ordered)
-    return "|".join(rf"(?<!\w){re.escape(form)}(?!\w)" for form in clear) or r"(?!)", every
+    every = [_whole(form) for form in sorted(forms, key=len, reverse=True)]
+    clear = [_whole(form) for form in forms if form not in _AMBIGUOUS]
+    return "|".join(clear) or r"(?!)", "|".join(every)
+
+
+def _whole(form: str) -> str:
+    # a sign such as % may stand right behind a number, a word may not
+    return rf"(?<!\w){re.escape(form)}(?!\w)" if form[0].isalnum() else re.escape(form)
 
 
 _PATTERNS = tuple((forms, re.compile(_pattern(forms)[0], re.I), _pattern(forms)[1]) for forms in _UNITS)
@@ -185,16 +203,20 @@ _TRAILING = tuple(
     for _, _, every in _PATTERNS
 )
 
+_ANY_UNIT = re.compile("|".join(every for _, _, every in _PATTERNS), re.I)
+
 
 def strip_units(text: str, evidence: Evidence, everywhere: bool = False) -> str:
     """Return a text without the units that nothing supports: "... in USD", "(kg)"; `everywhere` finds the rest.
 
-    >>> plain = Evidence(frozenset({"amount"}), frozenset(), "")
+    >>> plain = Evidence(frozenset({"amount"}))
     >>> strip_units("Total amount of the order in US dollars.", plain)
     'Total amount of the order.'
-    >>> strip_units("Total weight, measured in kg.", Evidence(frozenset({"weight", "kg"}), frozenset(), ""))
+    >>> strip_units("Total weight, measured in kg.", Evidence(frozenset({"weight", "kg"})))
     'Total weight, measured in kg.'
     """
+    if not _ANY_UNIT.search(text):
+        return text
     for (forms, anywhere, _), trailing in zip(_PATTERNS, _TRAILING, strict=True):
         if not (trailing.search(text) or anywhere.search(text)) or evidence.supports(forms):
             continue
@@ -207,7 +229,7 @@ def strip_units(text: str, evidence: Evidence, everywhere: bool = False) -> str:
 def strip_examples(text: str, evidence: Evidence) -> str:
     """Return a text without the examples that name something the evidence does not.
 
-    >>> strip_examples("Status of the order, such as open or paid.", Evidence(frozenset(), frozenset(), ""))
+    >>> strip_examples("Status of the order, such as open or paid.", Evidence(frozenset()))
     'Status of the order.'
     """
 
@@ -225,7 +247,7 @@ def strip_examples(text: str, evidence: Evidence) -> str:
             "like",
         }
         said -= {"including", "and", "or", "the", "a", "an", "of", "etc", "other", "in"}
-        return found[0] if said <= evidence.around else ""
+        return found[0] if all(map(evidence.knows, said)) else ""
 
     return _EXAMPLES.sub(kept, text)
 
@@ -233,12 +255,12 @@ def strip_examples(text: str, evidence: Evidence) -> str:
 def invented_literal(text: str, evidence: Evidence) -> str:
     """Return the first number or quoted value of a text that the evidence does not hold, "" when there is none.
 
-    >>> invented_literal("Currency by ISO 4217.", Evidence(frozenset(), frozenset(), ""))
+    >>> invented_literal("Currency by ISO 4217.", Evidence(frozenset()))
     'the number 4217'
     """
     for found in _QUOTED.finditer(text):
         value = next(group for group in found.groups() if group is not None)
-        if value.lower() not in evidence.text and not set(_split(value)) <= evidence.around:
+        if value.lower() not in evidence.text and not all(map(evidence.knows, _split(value))):
             return f"the value {value!r}"
     for found in _NUMBER.finditer(text):
         digits = found[0]
@@ -250,17 +272,16 @@ def invented_literal(text: str, evidence: Evidence) -> str:
 def foreign_mention(words: Sequence[str], entities: Collection[tuple[str, ...]], evidence: Evidence) -> str:
     """Return the first table of the catalog that a text names though nothing in the input does, "" for none.
 
-    >>> foreign_mention(["identifier", "of", "the", "invoice"], {("invoice",)}, Evidence(frozenset(), frozenset(), ""))
+    >>> foreign_mention(["identifier", "of", "the", "invoice"], {("invoice",)}, Evidence(frozenset()))
     'invoice'
     """
-    around = evidence.around
     for start in range(len(words)):
         for length in (3, 2, 1):
             said = tuple(words[start : start + length])
             if len(said) < length:
                 continue
             for name in (said, _one(said)):
-                if name in entities and not _is_known(name, around):
+                if name in entities and not _is_known(name, evidence):
                     return " ".join(name)
     return ""
 
@@ -269,7 +290,7 @@ def _one(words: tuple[str, ...]) -> tuple[str, ...]:
     return (*words[:-1], singular(words[-1]))
 
 
-def _is_known(name: tuple[str, ...], around: Collection[str]) -> bool:
+def _is_known(name: tuple[str, ...], evidence: Evidence) -> bool:
     if len(name) == 1 and name[0] in _COMMON:
         return True
-    return all(word in around or plural(word) in around for word in name)
+    return all(evidence.knows(word) or evidence.knows(plural(word)) for word in name)

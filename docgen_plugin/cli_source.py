@@ -135,6 +135,7 @@ def _apply_json(report: ApplyReport, dry_run: bool) -> dict[str, Any]:
         "dry_run": dry_run,
         "written": [str(ref) for ref in report.written],
         "skipped": reasons(report.skipped),
+        "altered": [{"place": str(ref), "text": text} for ref, text in report.altered],
         "stale": reasons(report.stale),
         "already_there": [str(ref) for ref in report.present],
         "preview": report.preview,
@@ -148,6 +149,8 @@ def _tell_applied(report: ApplyReport, dry_run: bool, to: str | None, tell: Any)
             say(f"{word}: {visible(str(ref))}: {visible(reason)}")
         if len(pairs) > _SHOWN:
             say(f"{word}: {len(pairs) - _SHOWN:,} more, see --json")
+    for ref, text in report.altered[:_SHOWN]:
+        say(f"altered: {visible(str(ref))}: {'would read' if dry_run else 'reads'} {visible(text)}")
     if report.present:
         tell(f"{count(len(report.present), 'description')} stood there already")
     if not report.written and not report.error:

@@ -74,12 +74,11 @@ def same_text(one: str, other: str) -> bool:
     return one == other or one.split() == other.split()
 
 
-def judge(row: Suggestion, table: Table, now: str | None, current: str) -> Turn | None:
+def judge(row: Suggestion, now: str | None, current: str) -> Turn | None:
     """Return the state that a row of a table that is still there should turn to, None when it is right.
 
     Args:
         row: the ledger's row.
-        table: the row's table as the catalog shows it now.
         now: the description that stands there now, None when the column is gone.
         current: the place's fingerprint now.
     """

@@ -12,7 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from docgen_plugin.claims import Evidence, foreign_mention, invented_literal, strip_examples, strip_units
+from docgen_plugin.claims import (
+    Evidence,
+    foreign_mention,
+    invented_literal,
+    neighbours,
+    strip_examples,
+    strip_units,
+)
 from docgen_plugin.concepts import lexicon
 from docgen_plugin.model import Catalog, Column, Table
 from docgen_plugin.words import abbreviations, display_forms, entity_words, name_words, split_identifier
@@ -23,6 +30,7 @@ UNCLEAR = "Unclear from the schema."
 _UNCLEAR_CONFIDENCE = 0.05
 _MOST_WORDS = 40
 _VALUE_CHARS = 24
+_TABLES_REMEMBERED = 256
 
 # how much each finding takes from the confidence; set by hand, to be fitted to people's decisions later
 _DAMPING = {"echo": 0.6, "unit removed": 0.8, "example removed": 0.8, "shortened": 0.9}
@@ -98,6 +106,7 @@ class Checker:
         """Take the catalog whose table names an answer may not invent relations to."""
         entities = {entity_words(table.name) for table in catalog.tables}
         self._entities = frozenset(words for words in entities if all(word.isalpha() for word in words))
+        self._near: dict[str, frozenset[str]] = {}
 
     def unclear(self, *reasons: str) -> Verdict:
         """Return the explicit 'unclear'."""
@@ -131,7 +140,7 @@ class Checker:
             return opaque
         if "\N{REPLACEMENT CHARACTER}" in answer:
             return self.unclear("garbled")
-        evidence = Evidence.of(table, column, hints)
+        evidence = Evidence.of(table, column, hints, self._neighbours(table))
         reasons: list[str] = []
         text = _tidy(answer)
         for repair, reason in (
@@ -151,6 +160,14 @@ class Checker:
         if column is not None:
             text = _with_values(text, column.values)
         return Verdict(text, "generated", confidence(logprob, reasons), tuple(reasons))
+
+    def _neighbours(self, table: Table) -> frozenset[str]:
+        """Return the words around a table's columns, remembered for the tables that are being answered."""
+        if table.key not in self._near:
+            if len(self._near) >= _TABLES_REMEMBERED:
+                self._near.clear()
+            self._near[table.key] = neighbours(table)
+        return self._near[table.key]
 
     def _fault(self, text: str, table: Table, column: Column | None, evidence: Evidence) -> str:
         """Return why a text must be dropped, "" when it may stand."""

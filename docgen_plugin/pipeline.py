@@ -32,6 +32,7 @@ _KEPT_TOGETHER = 200  # answers between two commits of the ledger
 _KEPT_AFTER_S = 2.0
 _STANDS = ("accepted", "edited", "applied")
 _CONFIDENCE = {"inherited": 0.95, "reused": 0.9}
+_DICTIONARY_LOGPROB = -0.7  # taken for a text of the dictionary: below what the model is sure of
 _FROM_DICTIONARY = "docgen-concepts"  # recorded as the model of a text that the concept dictionary gave
 
 Progress = Callable[[int, int], None]  # columns done, columns in all
@@ -63,6 +64,7 @@ class ApplyReport:
     source: str
     written: tuple[ColumnRef, ...] = ()
     skipped: tuple[tuple[ColumnRef, str], ...] = ()
+    altered: tuple[tuple[ColumnRef, str], ...] = ()  # of `written`: the text that stands there instead
     stale: tuple[tuple[ColumnRef, str], ...] = ()  # no longer to be written, and why
     present: tuple[ColumnRef, ...] = ()  # stood there already
     preview: str = ""
@@ -138,13 +140,22 @@ def _chain(first: TableRequest, rest: Iterator[TableRequest]) -> Iterator[TableR
 
 def _accepted(catalog: Catalog, ledger: Ledger, wanted: Iterable[Target]) -> Accepted:
     """Return the accepted texts of columns that share a name with a target; the others are never asked for."""
-    names = {name.lower() for target in wanted for name in target.columns}
+    names = {column.name.lower() for target in wanted for column in target.columns}
     texts = (
         (row.suggestion.ref, row.suggestion.text)
         for row in ledger.rows(catalog.source, states=_STANDS)
         if row.suggestion.ref.column.lower() in names and row.suggestion.origin != "unclear"
     )
     return Accepted.collect(catalog, texts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A place that the model was asked about."""
+
+    table: Table
+    column: Column | None
+    hints: tuple[str, ...]
 
 
 class _Run:
@@ -160,7 +171,7 @@ class _Run:
         self.done = 0
         self.kept = 0
         self.origins: Counter[str] = Counter()
-        self._open: dict[ColumnRef, TableRequest] = {}
+        self._open: dict[ColumnRef, _Asked] = {}
         self._waiting: list[Suggestion] = []
         self._flushed_at = self._started_at = time.monotonic()
 
@@ -171,18 +182,15 @@ class _Run:
     def requests(self, wanted: Iterable[Target], accepted: Accepted) -> Iterator[TableRequest]:
         """Yield what only the model can answer; what stands elsewhere or is opaque is recorded on the way."""
         for target in wanted:
-            left: list[str] = []
-            for name in (*([""] if target.with_table else []), *target.columns):
-                column = target.table.column(name) if name else None
+            left: list[Column | None] = []
+            for column in (*([None] if target.with_table else []), *target.columns):
                 found = self._known(target, column, accepted)
                 if found is None:
-                    left.append(name)
+                    left.append(column)
                 else:
                     self._record(target.table, column, found)
             if left:
-                request = self._request(target.table, left)
-                self._open.update((ColumnRef(target.table.key, name), request) for name in left)
-                yield request
+                yield self._request(target.table, left)
 
     def _known(self, target: Target, column: Column | None, accepted: Accepted) -> Suggestion | None:
         """Return the suggestion that needs no model, None when one is needed."""
@@ -195,33 +203,34 @@ class _Run:
         if column is not None:
             found = inherited(self.catalog, table, column) or accepted.reusable(table, column)
         if found is not None:
-            ref = ColumnRef(table.key, column.name if column is not None else "")
-            return Suggestion(ref, found.text, origin=found.origin, confidence=_CONFIDENCE[found.origin])
+            return Suggestion(
+                _ref(table, column), found.text, origin=found.origin, confidence=_CONFIDENCE[found.origin]
+            )
         opaque = self.checker.opaque(table, column)
         return None if opaque is None else _suggestion(table, column, opaque)
 
-    def _request(self, table: Table, names: Sequence[str]) -> TableRequest:
+    def _request(self, table: Table, asked: Sequence[Column | None]) -> TableRequest:
         hints = {}
-        for name in names:
-            column = table.column(name) if name else None
+        for column in asked:
             texts = lexicon().hints(table, column) if column is not None else lexicon().table_hints(table)
             if texts:
-                hints[name] = texts
-        return TableRequest(table, tuple(name for name in names if name), "" in names, hints)
+                hints[column.name if column is not None else ""] = texts
+            place = _ref(table, column)
+            self._open[place] = _Asked(table, column, texts)
+        names = tuple(column.name for column in asked if column is not None)
+        return TableRequest(table, names, None in asked, hints)
 
     def take(self, answer: Answer) -> None:
         """Check an answer and queue it for the ledger; one that nobody asked for is passed over."""
-        request = self._open.pop(answer.ref, None)
-        if request is None:
+        asked = self._open.pop(answer.ref, None)
+        if asked is None:
             return
-        table = request.table
-        column = table.column(answer.ref.column) if answer.ref.column else None
-        hints = request.hints.get(answer.ref.column, ())
+        table, column, hints = asked.table, asked.column, asked.hints
         verdict = self.checker.check(table, column, answer.text, answer.logprob, hints)
         suggestion = replace(_suggestion(table, column, verdict), model=self.model, logprob=answer.logprob)
         if verdict.origin == "unclear" and hints:
             # the dictionary knows the name even where the model's text could not stand
-            known = self.checker.check(table, column, hints[0], -0.7, hints)
+            known = self.checker.check(table, column, hints[0], _DICTIONARY_LOGPROB, hints)
             if known.origin != "unclear":
                 suggestion = replace(_suggestion(table, column, known), model=_FROM_DICTIONARY)
         self._record(table, column, suggestion)
@@ -266,9 +275,12 @@ class _Run:
         )
 
 
+def _ref(table: Table, column: Column | None) -> ColumnRef:
+    return ColumnRef(table.key, column.name if column is not None else "")
+
+
 def _suggestion(table: Table, column: Column | None, verdict: Verdict) -> Suggestion:
-    ref = ColumnRef(table.key, column.name if column is not None else "")
-    return Suggestion(ref, verdict.text, origin=verdict.origin, confidence=verdict.confidence)
+    return Suggestion(_ref(table, column), verdict.text, origin=verdict.origin, confidence=verdict.confidence)
 
 
 def apply(
@@ -299,11 +311,29 @@ def apply(
     if rows:
         report = _write(source, config, [_change(catalog, row) for row in rows], dry_run)
     if not dry_run:
-        written = set(report.written)
-        done = (Decision(row, "applied") for row in rows if row.suggestion.ref in written)
-        ledger.decide(catalog.source, done)
+        _record_written(catalog, ledger, rows, report)
     return ApplyReport(
-        catalog.source, report.written, report.skipped, stale, present, report.preview, report.error
+        source=catalog.source,
+        written=report.written,
+        skipped=report.skipped,
+        altered=report.altered,
+        stale=stale,
+        present=present,
+        preview=report.preview,
+        error=report.error,
+    )
+
+
+def _record_written(catalog: Catalog, ledger: Ledger, rows: Sequence[Row], report: WriteReport) -> None:
+    written = set(report.written)
+    stands = dict(report.altered)  # cut to the database's limit: the ledger knows what really stands there
+    ledger.decide(
+        catalog.source,
+        (
+            Decision(row, "applied", text=stands.get(row.suggestion.ref))
+            for row in rows
+            if row.suggestion.ref in written
+        ),
     )
 
 

@@ -59,7 +59,7 @@ class Decision:
     row: Row
     state: str
     who: str = ""
-    text: str | None = None  # only for "edited": the reviewer's wording
+    text: str | None = None  # "edited": the reviewer's wording; "applied": what stands there, if it was cut
     why: str = ""
 
 

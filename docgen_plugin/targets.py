@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from docgen_plugin.config import Config
 from docgen_plugin.freshness import Turn, fingerprint, judge
-from docgen_plugin.model import Catalog, Suggestion, Table
+from docgen_plugin.model import Catalog, Column, Suggestion, Table
 from docgen_plugin.selection import chosen_tables, is_selected
 from docgen_plugin.store import Decision, Ledger, Row
 
@@ -30,10 +30,10 @@ def refresh(catalog: Catalog, ledger: Ledger, dry_run: bool = False) -> list[tup
     """
     turned: list[tuple[Row, Turn]] = []
     for tables in _chunks(catalog.tables):
-        by_key = {table.key: table for table in tables}
+        places = _Places(tables)
         found: list[tuple[Row, Turn]] = []
-        for row in ledger.rows(catalog.source, by_key):
-            turn = _judge(row, by_key[row.suggestion.ref.table])
+        for row in ledger.rows(catalog.source, places.keys):
+            turn = places.judge(row)
             if turn is not None:
                 found.append((row, turn))
         if not dry_run:
@@ -42,19 +42,28 @@ def refresh(catalog: Catalog, ledger: Ledger, dry_run: bool = False) -> list[tup
     return turned
 
 
-def _judge(row: Row, table: Table) -> Turn | None:
-    ref = row.suggestion.ref
-    column = table.column(ref.column) if ref.column else None
-    if ref.column and column is None:
-        return judge(row.suggestion, table, None, "")
-    now = column.description if column is not None else table.description
-    return judge(row.suggestion, table, now, fingerprint(table, column))
+class _Places:
+    """Some tables with their columns by name, so that a ledger row meets its place at once."""
 
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self.keys = [table.key for table in tables]
+        self._tables = {table.key: table for table in tables}
+        self._columns = {(table.key, column.name): column for table in tables for column in table.columns}
 
-def _state(row: Row, table: Table | None) -> str:
-    """Return the state a row has once the source as it is now is taken into account."""
-    turn = _judge(row, table) if table is not None else None
-    return row.suggestion.state if turn is None else turn.state
+    def judge(self, row: Row) -> Turn | None:
+        """Return the state that a row of these tables should turn to, None when it is right."""
+        ref = row.suggestion.ref
+        table = self._tables[ref.table]
+        column = self._columns.get((ref.table, ref.column)) if ref.column else None
+        if ref.column and column is None:
+            return judge(row.suggestion, None, "")
+        standing = column.description if column is not None else table.description
+        return judge(row.suggestion, standing, fingerprint(table, column))
+
+    def state(self, row: Row) -> str:
+        """Return the state a row has once the source as it is now is taken into account."""
+        turn = self.judge(row)
+        return row.suggestion.state if turn is None else turn.state
 
 
 def _chunks(tables: Sequence[Table]) -> Iterator[Sequence[Table]]:
@@ -67,7 +76,7 @@ class Target:
     """The places of one table that want a text."""
 
     table: Table
-    columns: tuple[str, ...]
+    columns: tuple[Column, ...]
     with_table: bool
     earlier: Mapping[str, Suggestion]  # what people approved there before it turned stale, by column name
 
@@ -86,17 +95,17 @@ def find(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str]
     for tables in _chunks(list(chosen_tables(catalog.tables, config))):
         taken: dict[str, set[str]] = {}
         earlier: dict[str, dict[str, Suggestion]] = {}
-        by_key = {table.key: table for table in tables}
-        for row in ledger.rows(catalog.source, by_key):
+        places = _Places(tables)
+        for row in ledger.rows(catalog.source, places.keys):
             ref = row.suggestion.ref
-            if _state(row, by_key[ref.table]) != "stale":
+            if places.state(row) != "stale":
                 taken.setdefault(ref.table, set()).add(ref.column)
             elif row.previous in _APPROVED:
                 earlier.setdefault(ref.table, {})[ref.column] = row.suggestion
         for table in tables:
             closed = taken.get(table.key, ())
             columns = tuple(
-                column.name
+                column
                 for column in table.columns
                 if not column.description.strip()
                 and column.name not in closed
@@ -113,10 +122,9 @@ def approved(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[
     Raises:
         LedgerError: when the ledger cannot be read.
     """
+    places = _Places(catalog.tables)
     rows = ordered(catalog, ledger, config, ("accepted", "edited"), select)
-    return [
-        row for row in rows if _state(row, catalog.table(row.suggestion.ref.table)) == row.suggestion.state
-    ]
+    return [row for row in rows if places.state(row) == row.suggestion.state]
 
 
 def ordered(

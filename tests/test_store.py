@@ -234,14 +234,19 @@ BROKEN = {
 }
 
 
+def read_and_write(path):
+    with Ledger(path) as ledger:
+        list(ledger.rows("shop"))
+        ledger.add("shop", [suggestion()])
+
+
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_is_no_ledger_is_one_clear_line(tmp_path, case):
     make, message = BROKEN[case]
     path = tmp_path / "ledger.db"
     make(path)
-    with pytest.raises(LedgerError) as caught, Ledger(path) as ledger:
-        list(ledger.rows("shop"))
-        ledger.add("shop", [suggestion()])
+    with pytest.raises(LedgerError) as caught:
+        read_and_write(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

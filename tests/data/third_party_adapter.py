@@ -74,7 +74,7 @@ def write_descriptions(source, changes, dry_run, config):
             writer.writeheader()
             writer.writerows(rows)
         os.replace(temporary, path)
-    return WriteReport(tuple(written), tuple(skipped), "\n".join(preview))
+    return WriteReport(tuple(written), tuple(skipped), preview="\n".join(preview))
 
 
 @hookimpl
