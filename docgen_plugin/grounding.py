@@ -24,7 +24,7 @@ from docgen_plugin.concepts import lexicon
 from docgen_plugin.model import Catalog, Column, Table
 from docgen_plugin.words import abbreviations, display_forms, entity_words, name_words, split_identifier
 
-__all__ = ["UNCLEAR", "Checker", "Verdict", "confidence", "is_opaque"]
+__all__ = ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"]
 
 UNCLEAR = "Unclear from the schema."
 _UNCLEAR_CONFIDENCE = 0.05

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from docgen_plugin.config import Config
 from docgen_plugin.generate import Answer, TableRequest
 from docgen_plugin.hookspecs import hookimpl
-from docgen_plugin.model import ColumnRef
+from docgen_plugin.model import Catalog, Change, ColumnRef, Table, WriteReport
 from docgen_plugin.plugins import manager
 from docgen_plugin.words import entity_words, name_words
 
-__all__ = ["FakeGenerator", "FakeModel", "plain_answer", "registered"]
+__all__ = ["FakeGenerator", "FakeModel", "Shop", "plain_answer", "registered"]
 
 
 def plain_answer(request: TableRequest, column: str) -> tuple[str, float]:
@@ -65,3 +66,53 @@ def registered(plugin: Any) -> Iterator[Any]:
         yield plugin
     finally:
         manager().unregister(name=name)
+
+
+class Shop:
+    """A source in memory; writes like an adapter should."""
+
+    def __init__(self, *tables: Table) -> None:
+        self.tables = {table.key: table for table in tables}
+        self.refuse: dict[ColumnRef, str] = {}
+        self.error = ""
+        self.stop_after: int | None = None
+        self.written: list[ColumnRef] = []
+
+    @hookimpl(tryfirst=True)
+    def read_catalog(self, source: str, config: Config) -> Catalog | None:
+        return Catalog("shop", "fake", tuple(self.tables.values())) if source == "shop" else None
+
+    @hookimpl(tryfirst=True)
+    def write_descriptions(
+        self, source: str, changes: Sequence[Change], dry_run: bool, config: Config
+    ) -> WriteReport | None:
+        if source != "shop":
+            return None
+        written: list[ColumnRef] = []
+        skipped: list[tuple[ColumnRef, str]] = []
+        for change in changes:
+            if self.stop_after is not None and len(written) == self.stop_after:
+                if self.error:
+                    break
+                raise KeyboardInterrupt
+            now = Catalog("shop", "fake", tuple(self.tables.values())).description(change.ref)
+            if change.ref in self.refuse or now != change.before:
+                skipped.append((change.ref, self.refuse.get(change.ref, "changed meanwhile")))
+                continue
+            if not dry_run:
+                self.set(change.ref, change.after)
+            written.append(change.ref)
+        self.written += written
+        return WriteReport(tuple(written), tuple(skipped), preview=f"{len(written)} texts", error=self.error)
+
+    def set(self, ref: ColumnRef, text: str) -> None:
+        table = self.tables[ref.table]
+        if not ref.column:
+            self.tables[ref.table] = replace(table, description=text)
+            return
+        self.column(ref, description=text)
+
+    def column(self, ref: ColumnRef, **changes: Any) -> None:
+        table = self.tables[ref.table]
+        columns = tuple(replace(one, **changes) if one.name == ref.column else one for one in table.columns)
+        self.tables[ref.table] = replace(table, columns=columns)

@@ -15,58 +15,9 @@ from docgen_plugin.freshness import fingerprint, same_evidence
 from docgen_plugin.generate import Answer, TableRequest
 from docgen_plugin.grounding import UNCLEAR
 from docgen_plugin.hookspecs import hookimpl
-from docgen_plugin.model import Catalog, Column, ColumnRef, ForeignKey, Table, WriteReport
+from docgen_plugin.model import Catalog, Column, ColumnRef, ForeignKey, Table
 from docgen_plugin.store import Decision, Ledger
-from tests.fakes import FakeGenerator, plain_answer, registered
-
-
-class Shop:
-    """A source in memory; writes like an adapter should."""
-
-    def __init__(self, *tables):
-        self.tables = {table.key: table for table in tables}
-        self.refuse = {}
-        self.error = ""
-        self.stop_after = None
-        self.written = []
-
-    @hookimpl(tryfirst=True)
-    def read_catalog(self, source, config):
-        return Catalog("shop", "fake", tuple(self.tables.values())) if source == "shop" else None
-
-    @hookimpl(tryfirst=True)
-    def write_descriptions(self, source, changes, dry_run, config):
-        if source != "shop":
-            return None
-        written: list[ColumnRef] = []
-        skipped: list[tuple[ColumnRef, str]] = []
-        for change in changes:
-            if self.stop_after is not None and len(written) == self.stop_after:
-                if self.error:
-                    break
-                raise KeyboardInterrupt
-            now = Catalog("shop", "fake", tuple(self.tables.values())).description(change.ref)
-            if change.ref in self.refuse or now != change.before:
-                skipped.append((change.ref, self.refuse.get(change.ref, "changed meanwhile")))
-                continue
-            if not dry_run:
-                self.set(change.ref, change.after)
-            written.append(change.ref)
-        self.written += written
-        return WriteReport(tuple(written), tuple(skipped), preview=f"{len(written)} texts", error=self.error)
-
-    def set(self, ref, text):
-        table = self.tables[ref.table]
-        if not ref.column:
-            self.tables[ref.table] = replace(table, description=text)
-            return
-        self.column(ref, description=text)
-
-    def column(self, ref, **changes):
-        table = self.tables[ref.table]
-        columns = tuple(replace(one, **changes) if one.name == ref.column else one for one in table.columns)
-        self.tables[ref.table] = replace(table, columns=columns)
-
+from tests.fakes import FakeGenerator, Shop, plain_answer, registered
 
 ORDERS = Table(
     "s.orders",

@@ -1,0 +1,353 @@
+"""The commands as people and machines call them: output, exit codes, bad input, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from docgen_plugin.cli import cli
+from docgen_plugin.errors import SourceError
+from docgen_plugin.hookspecs import hookimpl
+from docgen_plugin.model import Catalog, Column, ColumnRef, Table
+from docgen_plugin.store import Ledger
+from tests.fakes import FakeGenerator, FakeModel, Shop, registered
+
+ROOT = Path(__file__).parent.parent
+ORDERS = Table(
+    "s.orders",
+    "orders",
+    schema="s",
+    columns=(
+        Column("order_ref", "int"),
+        Column("total", "numeric"),
+        Column("x7", "text"),
+        Column("note", "text", "Words."),
+    ),
+)
+LINES = Table(
+    "s.lines", "lines", schema="s", description="One row per line.", columns=(Column("qty", "int"),)
+)
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("DOCGEN_")]:
+        monkeypatch.delenv(name)
+    with registered(Shop(ORDERS, LINES)) as plugin, registered(FakeModel()):
+        yield plugin
+
+
+def docgen(*arguments, code=0, **more):
+    result = CliRunner().invoke(cli, [*arguments], **more)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+def as_json(*arguments, code=0):
+    result = docgen(*arguments, "--json", code=code)
+    return json.loads(result.stdout)
+
+
+def test_the_journey_for_machines(shop):
+    before = as_json("status", "shop")
+    assert before["states"]["undocumented"] == 5
+    assert before["next"].startswith("docgen suggest")
+    suggested = as_json("suggest", "shop")
+    assert {name: suggested[name] for name in ("source", "targets", "suggested", "model", "interrupted")} == {
+        "source": "shop",
+        "targets": 5,
+        "suggested": 5,
+        "model": "fake@1",
+        "interrupted": False,
+    }
+    assert suggested["by_origin"] == {"generated": 4, "unclear": 1}
+    accepted = as_json("accept", "shop")
+    assert (accepted["accepted"], accepted["left"]) == (4, {"unclear": 1, "below": 0, "changed": 0})
+    dry = as_json("apply", "shop", "--dry-run")
+    assert (dry["dry_run"], len(dry["written"]), dry["preview"]) == (True, 4, "4 texts")
+    assert as_json("status", "shop")["states"]["accepted"] == 4
+    written = as_json("apply", "shop")
+    assert sorted(written["written"]) == ["s.lines.qty", "s.orders", "s.orders.order_ref", "s.orders.total"]
+    after = as_json("status", "shop")
+    assert (after["states"]["applied"], after["states"]["suggested"]) == (4, 1)
+    coverage = as_json("coverage", "shop")
+    assert (coverage["places"], coverage["missing"], coverage["percent"]) == (7, 1, 85.7)
+    assert as_json("suggest", "shop")["targets"] == 0
+
+
+def test_json_keeps_everything_human_off_standard_output(shop):
+    assert "model: fake@1" in docgen("suggest", "shop", "--ledger", "other.db", "--json").stderr
+    for verb in ("suggest", "accept", "status", "apply", "coverage"):
+        json.loads(docgen(verb, "shop", "--json").stdout)
+
+
+def test_the_ledger_is_beside_the_project_or_where_it_is_told(shop, tmp_path):
+    docgen("status", "shop")
+    docgen("accept", "shop")
+    docgen("apply", "shop")
+    assert list(tmp_path.iterdir()) == []  # only suggest makes a ledger
+    docgen("suggest", "shop", "--ledger", f"sqlite:///{tmp_path}/named.db")
+    assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"named.db"}
+    docgen("suggest", "shop")
+    assert (tmp_path / ".docgen" / "ledger.db").is_file()
+
+
+def test_a_projects_ledger_is_in_its_folder(shop, tmp_path, monkeypatch):
+    class Folder:
+        @hookimpl(tryfirst=True)
+        def read_catalog(self, source, config):
+            return Catalog("folder", "x", (ORDERS,)) if source.endswith("project") else None
+
+    (tmp_path / "project").mkdir()
+    with registered(Folder()):
+        docgen("suggest", "project")
+    assert (tmp_path / "project" / ".docgen" / "ledger.db").is_file()
+
+
+def test_accept_narrowed(shop):
+    docgen("suggest", "shop")
+    assert "accepted 1 suggestion" in docgen("accept", "shop", "--select", "*.qty").stdout
+    assert "accepted 0 suggestions" in docgen("accept", "shop", "--include", "nothing*").stdout
+    found = docgen("accept", "shop", "--min-confidence", "0.85").stdout
+    assert "left 1 unclear" in found
+    assert "below the confidence" in found
+    docgen("accept", "shop", "--min-confidence", "1.5", code=2)
+    docgen("accept", "shop")
+    assert "accepted 1 suggestion" in docgen("accept", "shop", "--include-unclear").stdout
+    assert "s.orders.x7" in as_json("apply", "shop")["written"]
+
+
+def test_the_reviewer_is_recorded(shop, tmp_path):
+    docgen("suggest", "shop")
+    (tmp_path / "docgen.toml").write_text('reviewer = "Ann Example"\n', encoding="utf-8")
+    assert as_json("accept", "shop")["reviewer"] == "Ann Example"
+    with Ledger(tmp_path / ".docgen" / "ledger.db") as ledger:
+        assert {row.suggestion.reviewer for row in ledger.rows("shop", states=("accepted",))} == {
+            "Ann Example"
+        }
+
+
+def test_coverage_fails_under_a_share(shop):
+    docgen("coverage", "shop", "--fail-under", "28.5")  # 2 of 7
+    failed = docgen("coverage", "shop", "--fail-under", "28.6", code=1)
+    assert failed.stderr == "docgen: 28.5% documented, --fail-under wants 28.6%\n"
+    assert as_json("coverage", "shop", "--fail-under", "99", code=1)["passed"] is False
+    assert "100.0%" in docgen("coverage", "shop", "--include", "nothing").stdout
+
+
+def test_apply_says_why_something_was_left(shop):
+    docgen("suggest", "shop")
+    docgen("accept", "shop")
+    shop.refuse = {ColumnRef("s.lines", "qty"): "no right to comment"}
+    shop.set(ColumnRef("s.orders", "total"), "A person's words.")
+    result = docgen("apply", "shop")
+    assert "skipped: s.lines.qty: no right to comment" in result.stderr
+    assert "stale: s.orders.total: someone wrote a text there meanwhile" in result.stderr
+    assert "wrote 2 descriptions" in result.stdout
+    shop.refuse, shop.stop_after, shop.error = {}, 0, "connection\x1b[2J lost"
+    stopped = docgen("apply", "shop", code=1)
+    assert "docgen: stopped early: connection\\x1b[2J lost" in stopped.stderr
+
+
+def test_apply_to_a_file(shop, tmp_path):
+    docgen("suggest", "shop")
+    docgen("accept", "shop")
+    text = "Takes {{ braces }}, {% blocks %} and: 'quotes' # as they are 🙂"
+    with Ledger(tmp_path / ".docgen" / "ledger.db") as ledger:
+        from docgen_plugin.store import Decision
+
+        row = ledger.row("shop", ColumnRef("s.orders", "total"))
+        assert row is not None
+        ledger.decide("shop", [Decision(row, "edited", "ann", text)])
+    dry = docgen("apply", "shop", "--to", "texts.yml", "--dry-run")
+    assert not Path("texts.yml").exists()
+    assert "would write 4 descriptions to texts.yml" in dry.stderr
+    assert "wrote 4 descriptions to texts.yml" in docgen("apply", "shop", "--to", "texts.yml").stdout
+    assert dry.stdout == Path("texts.yml").read_text(encoding="utf-8")
+    found = yaml.safe_load(Path("texts.yml").read_text(encoding="utf-8"))
+    lines, orders = sorted(found["sources"][0]["tables"], key=lambda table: table["name"])
+    assert (found["version"], found["sources"][0]["name"]) == (2, "s")
+    assert lines == {
+        "name": "lines",
+        "columns": [{"name": "qty", "description": "The quantity as recorded for the line."}],
+    }
+    assert orders["description"] == "One row per order that was recorded."
+    import jinja2
+
+    assert jinja2.Template(orders["columns"][1]["description"]).render() == text
+    assert as_json("status", "shop")["states"]["accepted"] == 3  # a file is not the source
+    refused = docgen("apply", "shop", "--to", "texts.yml", code=1)
+    assert refused.stderr.startswith("docgen: texts.yml: is there already")
+    docgen("apply", "shop", "--to", "texts.yml", "--force")
+    docgen("apply", "shop", "--to", "texts.txt", code=1)
+    docgen("apply", "shop", "--force", code=2)
+
+
+def test_models_seeds_and_sources_have_their_own_sections(shop):
+    from docgen_plugin.descriptions_file import render
+    from docgen_plugin.model import Suggestion
+
+    tables = tuple(
+        Table(key, key.rsplit(".", 1)[-1], kind=key.split(".")[0])
+        for key in ("model.p.a", "seed.p.b", "snapshot.p.c", "source.p.raw.d", "source.p.crm.e")
+    )
+    texts = [Suggestion(ColumnRef(table.key), "Text.") for table in tables]
+    found = yaml.safe_load(render(Catalog("dbt:p", "dbt", tables), texts))
+    assert list(found) == ["version", "models", "seeds", "snapshots", "sources"]
+    assert [source["name"] for source in found["sources"]] == ["raw", "crm"]
+
+
+USAGE = [["nosuchverb"], ["suggest", "--nosuch"], ["coverage", "--fail-under", "x"], ["accept", "a", "b"]]
+
+
+@pytest.mark.parametrize("arguments", USAGE, ids=str)
+def test_wrong_use_is_exit_code_2(arguments):
+    docgen(*arguments, code=2)
+
+
+def test_a_source_that_is_nothing_is_one_line(shop):
+    for verb in ("suggest", "review", "accept", "apply", "status", "coverage"):
+        result = docgen(verb, "nowhere", code=1)
+        assert result.stderr.startswith("docgen: nowhere: is neither")
+        assert (len(result.stderr.splitlines()), result.stdout) == (1, "")
+
+
+def test_bad_settings_are_one_line(shop, tmp_path, monkeypatch):
+    (tmp_path / "docgen.toml").write_text("colour = 1\n", encoding="utf-8")
+    assert "unknown setting 'colour'" in docgen("status", "shop", code=1).stderr
+    (tmp_path / "docgen.toml").unlink()
+    monkeypatch.setenv("DOCGEN_LEDGER", "postgresql+psycopg://u:hunter2@127.0.0.1:1/x")
+    result = docgen("status", "shop", code=1)
+    assert len(result.stderr.splitlines()) == 1
+    assert "hunter2" not in result.output
+
+
+EVIL = "a\x1b[31m[bold]b\n\u202e'%s'"
+
+
+def test_names_cannot_speak_to_the_terminal(shop):
+    table = Table(
+        EVIL,
+        EVIL,
+        schema=EVIL,
+        path=EVIL,
+        columns=(Column(EVIL, EVIL, values=(EVIL, "b")), Column("total", "int")),
+    )
+    shop.tables = {EVIL: table}
+    outputs = [docgen(verb, "shop").output for verb in ("status", "coverage", "suggest", "status")]
+    outputs.append(docgen("review", "shop", input="y\n" * 3).output)
+    shop.refuse = {ColumnRef(EVIL, "total"): EVIL}
+    outputs.append(docgen("apply", "shop").output)
+    for output in outputs:
+        assert "\x1b" not in output
+        assert "\u202e" not in output
+    assert "\\x1b[31m[bold]b\\n\\u202e" in outputs[0]
+
+
+def test_an_error_of_an_adapter_cannot_either(shop):
+    class Broken:
+        @hookimpl(tryfirst=True)
+        def read_catalog(self, source, config):
+            raise SourceError(f"bad {EVIL}")
+
+    with registered(Broken()):
+        result = docgen("suggest", "shop", code=1)
+    assert result.stderr == "docgen: bad a\\x1b[31m[bold]b\\n\\u202e'%s'\n"
+
+
+def test_model_info(shop):
+    assert "fake@1" in docgen("model", "info").stdout
+    assert as_json("model", "info") == {"model": "fake@1", "device": "no device", "uri": "the default"}
+
+
+def test_ctrl_c_in_suggest_is_130_and_says_what_was_kept(shop):
+    def answer(request, column):
+        if column == "total":
+            raise KeyboardInterrupt
+        return "The thing that was asked for.", -0.2
+
+    with registered(FakeModel(FakeGenerator(answer))):
+        result = docgen("suggest", "shop", code=130)
+    assert "docgen: interrupted; 3 suggestions kept, run it again to go on" in result.stderr
+    assert as_json("suggest", "shop")["suggested"] == 2
+
+
+PROGRAM = """
+import sys, time
+sys.path.insert(0, {root!r})
+from docgen_plugin.cli import main
+from docgen_plugin.hookspecs import hookimpl
+from docgen_plugin.model import Catalog, Column, Table
+from docgen_plugin.plugins import manager
+from tests.fakes import FakeGenerator, FakeModel
+
+class Slow(FakeGenerator):
+    def describe(self, requests):
+        for answer in super().describe(requests):
+            time.sleep({pause})
+            yield answer
+
+class Source:
+    @hookimpl(tryfirst=True)
+    def read_catalog(self, source, config):
+        names = [f"thing_{{letter}}" for letter in "abcdefghij"]
+        return Catalog("s", "x", tuple(Table(n, n, columns=tuple(map(Column, names))) for n in names))
+
+manager().register(Source())
+manager().register(FakeModel(Slow()))
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+def test_a_real_interrupt_keeps_what_is_done(tmp_path):
+    program = [sys.executable, "-c", PROGRAM.format(root=str(ROOT), pause=0.02), "suggest"]
+    process = subprocess.Popen(
+        program, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("model: fake@1")
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert told.startswith("docgen: interrupted; ")
+    assert len(told.splitlines()) == 1
+    with Ledger(tmp_path / ".docgen" / "ledger.db") as ledger:
+        kept = len(list(ledger.rows("s")))
+    assert f"; {kept} suggestion" in told
+    assert 0 < kept < 110
+
+
+@pytest.mark.slow
+def test_a_bar_on_a_terminal_after_two_seconds_and_none_in_a_pipe(tmp_path):
+    program = PROGRAM.format(root=str(ROOT), pause=0.025)
+    child = pexpect.spawn(
+        sys.executable, ["-c", program, "suggest"], cwd=str(tmp_path), encoding="utf-8", timeout=60
+    )
+    child.expect("columns/s")
+    child.expect("110 suggestions of 110")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    piped = subprocess.run(
+        [sys.executable, "-c", program, "suggest", "--ledger", "second.db"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "columns/s" not in piped.stdout + piped.stderr

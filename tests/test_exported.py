@@ -1,0 +1,74 @@
+"""Every public name of the core, pinned: a change here is a change for whoever builds on us."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+
+import docgen_plugin
+
+PINNED = {
+    "docgen_plugin": ["__version__", "hookimpl"],
+    "docgen_plugin.claims": [
+        "Evidence", "foreign_mention", "invented_literal", "neighbours", "strip_examples", "strip_units",
+    ],
+    "docgen_plugin.cli": ["cli", "main"],
+    "docgen_plugin.cli_ledger": ["COMMANDS", "reviewer"],
+    "docgen_plugin.cli_options": ["Session", "as_json", "selecting", "source_options"],
+    "docgen_plugin.cli_source": ["COMMANDS"],
+    "docgen_plugin.config": ["Config", "load_config"],
+    "docgen_plugin.console": [
+        "columns_progress", "count", "emit", "say", "show", "table_lines", "visible", "working",
+    ],
+    "docgen_plugin.coverage": ["Coverage", "TableCoverage", "measure", "percent"],
+    "docgen_plugin.database": ["Database"],
+    "docgen_plugin.descriptions_file": ["render", "write"],
+    "docgen_plugin.errors": ["ConfigError", "DocgenError", "LedgerError", "ModelError", "SourceError", "WriteError"],
+    "docgen_plugin.freshness": ["Turn", "fingerprint", "judge", "same_evidence", "same_text"],
+    "docgen_plugin.generate": ["Answer", "Generator", "TableRequest", "load"],
+    "docgen_plugin.grounding": ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"],
+    "docgen_plugin.hookspecs": [
+        "hookimpl", "load_generator", "read_catalog", "register_commands", "write_descriptions",
+    ],
+    "docgen_plugin.inherit": ["Accepted", "Found", "inherited"],
+    "docgen_plugin.migrations": ["MIGRATIONS", "events", "metadata", "suggestions", "versions"],
+    "docgen_plugin.model": [
+        "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "STATES", "Suggestion", "Table", "WriteReport",
+        "text_hash",
+    ],
+    "docgen_plugin.pipeline": ["ApplyReport", "SuggestReport", "apply", "read_catalog", "suggest"],
+    "docgen_plugin.plugins": ["manager"],
+    "docgen_plugin.review.terminal": ["review"],
+    "docgen_plugin.selection": ["chosen_columns", "chosen_tables", "is_selected"],
+    "docgen_plugin.store": ["Decision", "Event", "Ledger", "Row"],
+    "docgen_plugin.targets": ["Target", "approved", "find", "ordered", "refresh"],
+}  # fmt: skip
+
+# modules whose names are pinned above, and all others that the package has
+MODULES = sorted(
+    {module.name for module in pkgutil.walk_packages(docgen_plugin.__path__, "docgen_plugin.")}
+    - {"docgen_plugin.review"}
+)
+
+
+@pytest.mark.parametrize("name", sorted(PINNED))
+def test_public_names_are_pinned(name):
+    module = importlib.import_module(name)
+    assert sorted(module.__all__) == PINNED[name]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_names_what_is_public_in_order_and_has_it(name):
+    module = importlib.import_module(name)
+    public = list(module.__all__)
+    assert public in (sorted(public), sorted(public, key=str.lower))
+    for one in public:
+        assert hasattr(module, one), one
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_module_is_named_like_a_hook(name):
+    # a submodule named like a hook makes pluggy drop the hook without a word
+    assert name.rsplit(".", 1)[-1] not in PINNED["docgen_plugin.hookspecs"]

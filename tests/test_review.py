@@ -1,0 +1,218 @@
+"""The review in the terminal: through a pipe, and in a real terminal of 80 by 24."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from docgen_plugin.model import Column, ColumnRef, ForeignKey, Table
+from docgen_plugin.store import Decision, Ledger
+from tests.fakes import FakeModel, Shop, registered
+from tests.test_cli import docgen
+
+ROOT = Path(__file__).parent.parent
+ORDERS = Table(
+    "s.orders",
+    "orders",
+    schema="s",
+    description="One row per order.",
+    path="models/orders.sql",
+    columns=(
+        Column("order_ref", "integer", primary_key=True),
+        Column("buyer", "integer", not_null=True, foreign_key=ForeignKey("customers", "id")),
+        Column("x7", "text"),
+        Column("state", "text", values=("open", "paid")),
+    ),
+)
+LINES = Table("s.lines", "lines", schema="s", columns=(Column("qty", "int"),))
+PLACES = [ColumnRef("s.orders", column.name) for column in ORDERS.columns]
+REF, BUYER, OPAQUE, STATE = PLACES
+TABLE, QTY = ColumnRef("s.lines"), ColumnRef("s.lines", "qty")
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with registered(Shop(ORDERS, LINES)) as plugin, registered(FakeModel()):
+        docgen("suggest", "shop")
+        yield plugin
+
+
+def states():
+    with Ledger(Path(".docgen") / "ledger.db") as ledger:
+        return {row.suggestion.ref: row.suggestion.state for row in ledger.rows("shop")}
+
+
+def found(ref):
+    with Ledger(Path(".docgen") / "ledger.db") as ledger:
+        row = ledger.row("shop", ref)
+    assert row is not None
+    return row
+
+
+def review(*lines, select=()):
+    arguments = [part for glob in select for part in ("--select", glob)]
+    return docgen("review", "shop", *arguments, input="".join(f"{line}\n" for line in lines)).stdout
+
+
+ANSWERS = {
+    "yes and no": (("y", "n", "s", "y", "s", "s"), {REF: "accepted", BUYER: "rejected", STATE: "accepted"}),
+    "capitals and words": (("Yes", "NO", "q"), {REF: "accepted", BUYER: "rejected"}),
+    "quit keeps": (("y", "q"), {REF: "accepted"}),
+    "end of input quits": (("y",), {REF: "accepted"}),
+    "nothing at all": ((), {}),
+    "help and nonsense ask again": (("?", "", "what", "y", "q"), {REF: "accepted"}),
+    "all of this table but the unclear": (
+        ("a", "n", "n"),
+        {REF: "accepted", BUYER: "accepted", STATE: "accepted", TABLE: "rejected", QTY: "rejected"},
+    ),
+    "unclear one by one": (("s", "s", "y", "q"), {OPAQUE: "accepted"}),
+    "edit": (("e", "My own words.", "q"), {REF: "edited"}),
+    "an empty edit asks again": (("e", "", "n", "q"), {REF: "rejected"}),
+    "an edit that changes nothing asks again": (
+        ("e", "The order reference as recorded for the order.", "q"),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ANSWERS)
+def test_answers_from_a_pipe(shop, case):
+    lines, wanted = ANSWERS[case]
+    review(*lines)
+    everything = dict.fromkeys([*PLACES, TABLE, QTY], "suggested")
+    assert states() == everything | wanted
+
+
+def test_what_is_shown(shop):
+    shown = review("q")
+    for line in (
+        "== s.orders (table, 4 columns, models/orders.sql)",
+        "   One row per order.",
+        "-- order_ref  (1 of 6)",
+        "   integer, primary key",
+        "   there now: nothing",
+        " > The order reference as recorded for the order.",
+    ):
+        assert line in shown.splitlines()
+    assert "generated, confidence 0." in shown
+    shown = review("s", "s", "s", "q")
+    assert "   integer, not null, key to customers.id" in shown.splitlines()
+    assert "   unclear, confidence 0.05" in shown.splitlines()
+    assert "   text, one of open, paid" in shown.splitlines()
+    assert "nothing decided" not in shown
+    assert "3 skipped" in shown
+
+
+def test_an_edited_text_is_what_gets_written(shop):
+    review("e", "  My own words, é and 🙂.  ", "q")
+    docgen("apply", "shop")
+    assert shop.tables["s.orders"].columns[0].description == "My own words, é and 🙂."
+
+
+def test_select_narrows_and_an_empty_review_says_so(shop):
+    assert "(1 of 1)" in review("y", select=("*.qty",))
+    assert states()[QTY] == "accepted"
+    assert "nothing to review" in review(select=("*.qty",))
+
+
+def test_a_decision_of_someone_else_meanwhile_stands(shop, monkeypatch):
+    from docgen_plugin.review import terminal
+
+    def read(prompt):
+        row = found(REF)
+        if row.suggestion.state != "suggested":
+            return "q"
+        with Ledger(Path(".docgen") / "ledger.db") as other:
+            other.decide("shop", [Decision(row, "rejected", "bob")])
+        return "y"
+
+    monkeypatch.setattr(terminal, "_read", read)
+    assert "someone else decided" in review()
+    assert states()[REF] == "rejected"
+
+
+def test_narrow_terminals_are_not_overrun(shop, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "50")
+    review("e", "A long text of many words " * 12, "q")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, review("s", "s", "q").splitlines())) <= 80
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, {root!r})
+from docgen_plugin.cli import main
+from docgen_plugin.plugins import manager
+from tests.fakes import FakeModel, Shop
+from tests.test_review import LINES, ORDERS
+manager().register(Shop(ORDERS, LINES))
+manager().register(FakeModel())
+main(["review", "shop"])
+"""
+
+
+def spawn(tmp_path, **environment):
+    child = pexpect.spawn(
+        sys.executable,
+        ["-c", PROGRAM.format(root=str(ROOT))],
+        cwd=str(tmp_path),
+        env={"PATH": "/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8", **environment},
+        dimensions=(24, 80),
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.expect_exact("[y,n,e,s,a,q,?] ")
+    return child
+
+
+@pytest.mark.slow
+def test_in_a_terminal_with_inline_editing(shop, tmp_path):
+    child = spawn(tmp_path)
+    child.sendline("y")
+    child.expect_exact("-- buyer")
+    child.expect_exact("[y,n,e,s,a,q,?] ")
+    assert states()[REF] == "accepted"  # kept before the next answer
+    child.sendline("e")
+    child.expect_exact("recorded for the order.")  # the old text is there to be changed
+    child.sendline(" Sometimes.")
+    child.expect_exact("-- x7")
+    child.sendintr()
+    child.expect_exact("docgen: interrupted")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 130
+    edited = found(BUYER).suggestion
+    assert (edited.state, edited.text) == ("edited", "The buyer as recorded for the order. Sometimes.")
+
+
+@pytest.mark.slow
+def test_in_a_terminal_with_an_editor(shop, tmp_path):
+    editor = tmp_path / "editor.sh"
+    editor.write_text('#!/bin/sh\nprintf "Words of the editor.\\n" > "$1"\n', encoding="utf-8")
+    editor.chmod(0o755)
+    child = spawn(tmp_path, VISUAL=str(editor))
+    child.sendline("e")
+    child.expect_exact("-- buyer")
+    child.expect_exact("[y,n,e,s,a,q,?] ")
+    child.sendline("q")
+    child.expect_exact("1 edited")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert found(REF).suggestion.text == "Words of the editor."
+
+
+@pytest.mark.slow
+def test_an_editor_that_cannot_be_used_is_named_and_the_question_stays(shop, tmp_path):
+    child = spawn(tmp_path, EDITOR="no-such-editor")
+    child.sendline("e")
+    child.expect_exact("the editor could not be used")
+    child.expect_exact("[y,n,e,s,a,q,?] ")
+    child.sendline("q")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert states()[REF] == "suggested"
