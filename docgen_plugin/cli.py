@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from docgen_plugin import __version__, cli_ledger, cli_source
+from docgen_plugin import __version__, cli_ledger, cli_source, demo
 from docgen_plugin.console import say, visible
 from docgen_plugin.errors import DocgenError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cli", "main"]
 
-_VERBS = ("suggest", "review", "accept", "apply", "status", "coverage", "model")
+_VERBS = ("suggest", "review", "accept", "apply", "status", "coverage", "model", "demo")
 _INTERRUPTED = 130  # what shells expect of a command ended by Ctrl-C
 
 
@@ -77,7 +77,7 @@ def cli() -> None:
     """
 
 
-for _command in (*cli_source.COMMANDS, *cli_ledger.COMMANDS):
+for _command in (*cli_source.COMMANDS, *cli_ledger.COMMANDS, *demo.COMMANDS):
     cli.add_command(_command)
 
 
