@@ -225,6 +225,19 @@ def evaluate(model: str, data: Path, tables: int, seed: int, threads: int, out: 
         click.echo(f"{name:22}" + "  ".join(f"{key} {value}" for key, value in system.items()))
 
 
+@cli.command()
+@click.argument("checkpoint", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("model", type=_FILE)
+@click.option("--scores", type=_FILE, required=True)
+@click.option("--out", type=_OUT, required=True)
+def card(checkpoint: Path, model: Path, scores: Path, out: Path) -> None:
+    """Write the model's card from the files of its run."""
+    from docgen_training.card import write_card
+
+    write_card(checkpoint, model, scores, out)
+    click.echo(str(out))
+
+
 def main() -> None:
     """Run the command line; one line and exit code 1 for a user's mistake."""
     try:
