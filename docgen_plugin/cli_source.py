@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from docgen_plugin.cli_options import Session, as_json, selecting, source_options
-from docgen_plugin.console import columns_progress, count, emit, say, show, table_lines, visible, working
+from docgen_plugin.console import (
+    columns_progress,
+    count,
+    emit,
+    say,
+    show,
+    table_lines,
+    visible,
+    visible_lines,
+    working,
+)
 
 if TYPE_CHECKING:
     from docgen_plugin.coverage import Coverage
@@ -119,7 +129,7 @@ def apply(
     if machine:
         emit(_apply_json(report, dry_run))
     elif dry_run and report.preview:
-        show(report.preview.rstrip("\n"))
+        show(visible_lines(report.preview.rstrip("\n")))
     _tell_applied(report, dry_run, to, say if machine or dry_run else show)
     if report.error:
         say(f"docgen: stopped early: {visible(report.error)}")
@@ -153,15 +163,14 @@ def _tell_applied(report: ApplyReport, dry_run: bool, to: str | None, tell: Any)
         say(f"altered: {visible(str(ref))}: {'would read' if dry_run else 'reads'} {visible(text)}")
     if report.present:
         tell(f"{count(len(report.present), 'description')} stood there already")
-    if not report.written and not report.error:
-        tell(
-            "nothing to write"
-            if report.present or report.skipped
-            else "nothing to write: accept suggestions first"
-        )
-    elif report.written:
+    if report.written:
         verb = "would write" if dry_run else "wrote"
         tell(f"{verb} {count(len(report.written), 'description')}" + (f" to {visible(to)}" if to else ""))
+    elif dry_run and report.preview:
+        tell("nothing was changed")  # not every adapter lists the places in a dry run
+    elif not report.error:
+        waits = "" if report.present or report.skipped else ": accept suggestions first"
+        tell(f"nothing to write{waits}")
 
 
 @click.command()

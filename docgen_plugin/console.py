@@ -12,7 +12,17 @@ from typing import Any
 
 import click
 
-__all__ = ["columns_progress", "count", "emit", "say", "show", "table_lines", "visible", "working"]
+__all__ = [
+    "columns_progress",
+    "count",
+    "emit",
+    "say",
+    "show",
+    "table_lines",
+    "visible",
+    "visible_lines",
+    "working",
+]
 
 _PATIENCE_S = 2.0
 
@@ -28,6 +38,15 @@ def visible(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
     )
+
+
+def visible_lines(text: str) -> str:
+    """Return a text of several lines, such as a diff, with everything but line ends and tabs made `visible`.
+
+    >>> visible_lines("a\\n\\tb\\x1b")
+    'a\\n\\tb\\\\x1b'
+    """
+    return "\n".join("\t".join(visible(part) for part in line.split("\t")) for line in text.split("\n"))
 
 
 def count(number: int, noun: str, many: str = "") -> str:

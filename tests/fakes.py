@@ -75,6 +75,7 @@ class Shop:
         self.tables = {table.key: table for table in tables}
         self.refuse: dict[ColumnRef, str] = {}
         self.error = ""
+        self.says = ""
         self.stop_after: int | None = None
         self.written: list[ColumnRef] = []
 
@@ -103,7 +104,9 @@ class Shop:
                 self.set(change.ref, change.after)
             written.append(change.ref)
         self.written += written
-        return WriteReport(tuple(written), tuple(skipped), preview=f"{len(written)} texts", error=self.error)
+        return WriteReport(
+            tuple(written), tuple(skipped), preview=f"{len(written)} texts{self.says}", error=self.error
+        )
 
     def set(self, ref: ColumnRef, text: str) -> None:
         table = self.tables[ref.table]

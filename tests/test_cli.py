@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+import sqlalchemy
 import yaml
 from click.testing import CliRunner
 
@@ -249,6 +252,8 @@ def test_names_cannot_speak_to_the_terminal(shop):
     shop.tables = {EVIL: table}
     outputs = [docgen(verb, "shop").output for verb in ("status", "coverage", "suggest", "status")]
     outputs.append(docgen("review", "shop", input="y\n" * 3).output)
+    shop.says = EVIL
+    outputs.append(docgen("apply", "shop", "--dry-run").output)
     shop.refuse = {ColumnRef(EVIL, "total"): EVIL}
     outputs.append(docgen("apply", "shop").output)
     for output in outputs:
@@ -351,3 +356,84 @@ def test_a_bar_on_a_terminal_after_two_seconds_and_none_in_a_pipe(tmp_path):
         check=True,
     )
     assert "columns/s" not in piped.stdout + piped.stderr
+
+
+def load_postgres(url, name):
+    engine = sqlalchemy.create_engine(url)
+    script = (ROOT / "tests" / "data" / f"sql_{name}.sql").read_text(encoding="utf-8")
+    with engine.begin() as connection:
+        # the driver's own cursor: it leaves percent signs alone
+        connection.connection.cursor().execute(script)
+    engine.dispose()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["rental", "hospital", "tickets"])
+def test_the_journey_on_postgresql(postgres_url, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    load_postgres(postgres_url, name)
+    with registered(FakeModel()):
+        before = as_json("coverage", postgres_url)
+        suggested = as_json("suggest", postgres_url)
+        assert suggested["suggested"] == suggested["targets"] == before["missing"] > 80
+        assert as_json("accept", postgres_url, "--include-unclear")["accepted"] == before["missing"]
+        preview = as_json("apply", postgres_url, "--dry-run")["preview"]
+        assert preview.count("COMMENT ON") == before["missing"]
+        assert as_json("coverage", postgres_url)["missing"] == before["missing"]
+        assert len(as_json("apply", postgres_url)["written"]) == before["missing"]
+        assert as_json("suggest", postgres_url)["targets"] == 0
+        assert as_json("coverage", postgres_url)["percent"] == 100
+        states = as_json("status", postgres_url)["states"]
+        assert states == dict.fromkeys(states, 0) | {"applied": before["missing"]}  # read back equal
+
+
+@pytest.mark.slow
+def test_a_team_keeps_its_ledger_in_postgresql(postgres_url, shop, tmp_path):
+    for _ in range(2):
+        docgen("suggest", "shop", "--ledger", postgres_url)
+    assert as_json("accept", "shop", "--ledger", postgres_url)["accepted"] == 4
+    assert len(as_json("apply", "shop", "--ledger", postgres_url)["written"]) == 4
+    status = as_json("status", "shop", "--ledger", postgres_url)
+    assert (status["states"]["applied"], list(tmp_path.iterdir())) == (4, [])
+    assert "s3cret" not in status["ledger"]
+
+
+def test_sqlite_has_no_comments_but_a_file_can_be_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    connection = sqlite3.connect("shop.sqlite")
+    connection.execute("create table orders (id integer primary key, total numeric)")
+    connection.close()
+    url = "sqlite:///shop.sqlite"
+    with registered(FakeModel()):
+        docgen("suggest", url)
+    docgen("accept", url)
+    refused = docgen("apply", url, code=1)
+    assert "--to" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert as_json("status", url)["states"]["accepted"] == 3
+    docgen("apply", url, "--to", "models/sources.yml")
+    found = yaml.safe_load(Path("models/sources.yml").read_text(encoding="utf-8"))
+    assert [table["name"] for table in found["sources"][0]["tables"]] == ["orders"]
+
+
+@pytest.mark.slow
+def test_the_journey_on_a_dbt_project(tmp_path):
+    project = tmp_path / "shop"
+    shutil.copytree(
+        ROOT / "tests" / "data" / "dbt_shop", project, ignore=shutil.ignore_patterns("target", "logs")
+    )
+    source = str(project)
+    with registered(FakeModel()):
+        missing = as_json("coverage", source)["missing"]
+        suggested = as_json("suggest", source)
+        assert suggested["suggested"] == suggested["targets"] == missing > 80
+        assert suggested["by_origin"]["inherited"] > 0
+        as_json("accept", source, "--include-unclear")
+        before = {path: path.read_bytes() for path in project.rglob("*.yml")}
+        assert "+++ b/models/" in as_json("apply", source, "--dry-run")["preview"]
+        assert {path: path.read_bytes() for path in project.rglob("*.yml")} == before
+        report = as_json("apply", source)
+        assert len(report["written"]) + len(report["skipped"]) == missing
+        assert as_json("suggest", source)["targets"] == 0
+        assert as_json("coverage", source)["percent"] == 100
+    assert (project / ".docgen" / "ledger.db").is_file()

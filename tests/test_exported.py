@@ -20,7 +20,7 @@ PINNED = {
     "docgen_plugin.cli_source": ["COMMANDS"],
     "docgen_plugin.config": ["Config", "load_config"],
     "docgen_plugin.console": [
-        "columns_progress", "count", "emit", "say", "show", "table_lines", "visible", "working",
+        "columns_progress", "count", "emit", "say", "show", "table_lines", "visible", "visible_lines", "working",
     ],
     "docgen_plugin.coverage": ["Coverage", "TableCoverage", "measure", "percent"],
     "docgen_plugin.database": ["Database"],
