@@ -120,9 +120,10 @@ _AMBIGUOUS = frozenset(
 _LEAD = r"(?:,?\s*(?:expressed|measured|stated|given|recorded|stored|denominated|represented)?\s*(?:in|as an?|as)\s+)"
 _EXAMPLES = re.compile(
     r"\s*(?:\((?:e\.g\.|eg|i\.e\.|for example|for instance|such as|like|including)[^)]*\)"
-    r"|,?\s+(?:e\.g\.|such as|for example|for instance|including)[,:]?\s+[^.;()]*(?=[.;)]|$))",
+    r"|,?\s+(?:e\.g\.|such as|for example|for instance|including)[,:]?\s+[^;()]*?(?=[;)]|\.(?:\s|$)|$))",
     re.I,
 )
+_SEQUENCES = ("sort", "sorting", "display", "processing", "alphabetical", "ascending", "descending", "in")
 _QUOTED = re.compile(r"\"([^\"]+)\"|(?<!\w)'([^']+)'(?!\w)|“([^”]+)”|‘([^’]+)’|`([^`]+)`")
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?![\w])")
 _COMMON_WORDS = (
@@ -203,7 +204,8 @@ _TRAILING = tuple(
     for _, _, every in _PATTERNS
 )
 
-_ANY_UNIT = re.compile("|".join(every for _, _, every in _PATTERNS), re.I)
+# a text without any of these words claims no unit: most texts need not be searched for each
+_UNIT_WORDS = frozenset(word for forms in _UNITS for form in forms for word in _split(form)[:1])
 
 
 def strip_units(text: str, evidence: Evidence, everywhere: bool = False) -> str:
@@ -215,7 +217,7 @@ def strip_units(text: str, evidence: Evidence, everywhere: bool = False) -> str:
     >>> strip_units("Total weight, measured in kg.", Evidence(frozenset({"weight", "kg"})))
     'Total weight, measured in kg.'
     """
-    if not _ANY_UNIT.search(text):
+    if _UNIT_WORDS.isdisjoint(_split(text)):
         return text
     for (forms, anywhere, _), trailing in zip(_PATTERNS, _TRAILING, strict=True):
         if not (trailing.search(text) or anywhere.search(text)) or evidence.supports(forms):
@@ -249,7 +251,8 @@ def strip_examples(text: str, evidence: Evidence) -> str:
         said -= {"including", "and", "or", "the", "a", "an", "of", "etc", "other", "in"}
         return found[0] if all(map(evidence.knows, said)) else ""
 
-    return _EXAMPLES.sub(kept, text)
+    # an example that was a sentence leaves its stop behind
+    return re.sub(r"\.\s*\.(?=\s|$)", ".", _EXAMPLES.sub(kept, text))
 
 
 def invented_literal(text: str, evidence: Evidence) -> str:
@@ -281,9 +284,17 @@ def foreign_mention(words: Sequence[str], entities: Collection[tuple[str, ...]],
             if len(said) < length:
                 continue
             for name in (said, _one(said)):
-                if name in entities and not _is_known(name, evidence):
+                if name in entities and not _is_known(name, evidence) and not _is_sequence(words, start):
                     return " ".join(name)
     return ""
+
+
+def _is_sequence(words: Sequence[str], at: int) -> bool:
+    """Return whether "order" at this place means a sequence: "sort order", "order in which"."""
+    if words[at] != "order":
+        return False
+    after = words[at + 1] if at + 1 < len(words) else ""
+    return after in ("in", "to") or (at > 0 and words[at - 1] in _SEQUENCES)
 
 
 def _one(words: tuple[str, ...]) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ _PLACEHOLDERS_WORDS = (
 )
 _PLACEHOLDERS = frozenset(_PLACEHOLDERS_WORDS.split())
 _ALWAYS_OPAQUE_WORDS = (
-    "attr col column field fld udf spare filler dummy unused foo bar baz xxx tmp temp misc reserved"
+    "attr col column field fld udf spare filler dummy unused foo bar baz xxx tmp misc reserved"
 )
 _ALWAYS_OPAQUE = frozenset(_ALWAYS_OPAQUE_WORDS.split())
 _FILLERS_WORDS = "the a an of for this that its in on to and or is"
@@ -174,7 +174,7 @@ class Checker:
         words = _plain_words(text)
         if not words:
             return "empty"
-        if len(words) > _MOST_WORDS or _repeats(words):
+        if len(words) > _MOST_WORDS or _repeats(text):
             return "garbled"
         if strip_units(text, evidence, everywhere=True) != text:
             return "claims a unit"
@@ -220,8 +220,9 @@ def _plain_words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text.lower())
 
 
-def _repeats(words: Sequence[str]) -> bool:
+def _repeats(text: str) -> bool:
     """Return whether three words in a row come twice, or one word twice in a row."""
+    words = re.findall(r"\w+(?:['’-]\w+)*", text.lower())
     threes = list(zip(words, words[1:], words[2:], strict=False))
     doubled = any(one == two and one not in ("that", "had") for one, two in pairwise(words))
     return doubled or len(set(threes)) < len(threes)

@@ -84,6 +84,12 @@ STANDS = [
     ("attr_03", "Customer who placed the order.", "Customer who placed the order."),
     ("total", "Price that the user agreed to.", "Price that the user agreed to."),
     ("", "One row per order placed by a customer.", "One row per order placed by a customer."),
+    (
+        "lead_time",
+        "Sort order, or the order in which parcels leave.",
+        "Sort order, or the order in which parcels leave.",
+    ),
+    ("note", "Kinds small, small_box and large.", "Kinds small, small_box and large."),
     ("id", "eBay identifier of the order.", "eBay identifier of the order."),
 ]
 
@@ -110,6 +116,12 @@ REPAIRED = [
     ("total", "Mass of the parcel in kg.", "Mass of the parcel.", "unit removed"),
     ("lead_time", "Kind of delivery, such as express or pickup.", "Kind of delivery.", "example removed"),
     ("lead_time", "Kind of delivery (e.g. express).", "Kind of delivery.", "example removed"),
+    (
+        "lead_time",
+        "Kind of it. For example, v1.2 or v3.4 of it. More.",
+        "Kind of it. More.",
+        "example removed",
+    ),
     (
         "total",
         "Sum of the lines. "
