@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -18,9 +19,19 @@ __all__ = [
     "plural",
     "singular",
     "split_identifier",
+    "vocabulary",
 ]
 
 FAMILIES = ("text", "int", "num", "bool", "date", "time", "ts", "json", "array", "binary", "uuid", "geo")
+
+_LAYERS = frozenset(
+    "stg staging int intermediate base raw src source tbl table dim dimension fct fact mart rpt report vw view v "
+    "dwh dw ods edw lnd landing tmp temp snapshot snap seed ref lkp lookup hist xref bridge brg agg mv obt "
+    "t d f dbo mst master".split()
+)
+
+# in the dictionary's names only as variants of the full word
+_READ_ANYWAY = frozenset("dt nbr cd qty amt desc num ind".split())
 
 _CHUNK = re.compile(r"[^\W_]+")
 _PLURAL_ACRONYM = re.compile(r"[A-Z]{2,}s(?![a-z])")
@@ -124,16 +135,43 @@ def _expansions() -> dict[str, tuple[str, ...]]:
     }
 
 
-def expand(words: list[str]) -> list[str]:
-    """Return the words with every unambiguous abbreviation written out.
+@cache
+def vocabulary() -> frozenset[str]:
+    """Return the words that names of the dictionary are made of: what a reading of an abbreviation may lead to."""
+    folder = files("docgen_plugin").joinpath("lexicon")
+    names: list[str] = []
+    for row in map(json.loads, folder.joinpath("concepts.jsonl").read_text("utf-8").splitlines()):
+        names += row["names"]
+    for row in map(json.loads, folder.joinpath("entities.jsonl").read_text("utf-8").splitlines()):
+        names += [row["entity"], *(column[0] for column in row["columns"])]
+    return frozenset(word for name in names for word in name.split())
 
-    >>> expand(["cust", "acct", "nbr"])
-    ['customer', 'account', 'number']
+
+@cache
+def _reading(word: str) -> tuple[str, ...]:
+    """Return an ambiguous abbreviation's most frequent meaning, if that is one word the dictionary knows."""
+    meanings = abbreviations().get(word, ())
+    if not meanings or word in _LAYERS or (word in vocabulary() and word not in _READ_ANYWAY):
+        return (word,)
+    long, certainty = meanings[0]
+    # a longer meaning (arr: annual recurring revenue) is too much to read into a word that may mean another
+    return (long.lower(),) if certainty == "context" and long.lower() in vocabulary() else (word,)
+
+
+def expand(words: list[str]) -> list[str]:
+    """Return the words with every abbreviation written out that has one meaning, or one that fits the dictionary.
+
+    >>> expand(["cust", "acct", "nbr"]), expand(["hire", "dt"])
+    (['customer', 'account', 'number'], ['hire', 'date'])
     """
     expansions = _expansions()
     written: list[str] = []
-    for word in words:
-        for part in expansions.get(word, (word,)):
+    for index, word in enumerate(words):
+        parts = expansions.get(word) or _reading(word)
+        if word == "no":
+            # "order_no" is a number, "no_show" is not
+            parts = ("number",) if index and index == len(words) - 1 else ("no",)
+        for part in parts:
             # `amt_amount`, `dob_date`: the expansion must not say a word twice
             if not written or written[-1] != part or part.isdigit():
                 written.append(part)
@@ -148,13 +186,6 @@ def name_words(name: str) -> tuple[str, ...]:
     ('customer', 'account', 'number')
     """
     return tuple(expand(split_identifier(name)))
-
-
-_LAYERS = frozenset(
-    "stg staging int intermediate base raw src source tbl table dim dimension fct fact mart rpt report vw view v "
-    "dwh dw ods edw lnd landing tmp temp snapshot snap seed ref lkp lookup hist xref bridge brg agg mv obt "
-    "t d f dbo".split()
-)
 
 
 def entity_words(table_name: str) -> tuple[str, ...]:

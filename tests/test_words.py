@@ -12,6 +12,11 @@ NAMES = [
     ("größe_cm", "größe centimeters"),
     ("amt_amount", "amount"),  # an expansion never says a word twice
     ("__", ""),
+    ("HIRE_DT", "hire date"),  # ambiguous, but the dictionary knows only one reading
+    ("arr", "arr"),  # recurring revenue or arrival: left as it is
+    ("order_no", "order number"),
+    ("no_show", "no show"),
+    ("ship_to_city", "ship to city"),  # a word of its own is not an abbreviation
 ]
 
 
@@ -53,6 +58,7 @@ TABLES = [
     ("orders_history", "order"),
     ("stg", "stg"),
     ("addresses", "address"),
+    ("PAT_MST", "patient"),
 ]
 
 
