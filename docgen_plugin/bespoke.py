@@ -20,7 +20,10 @@ __all__ = ["Bespoke", "whole_sentences"]
 
 _ANSWER_TOKENS = 60
 _TEXT_CHARS = 600  # of one name, hint or description: a prompt's thirty words are far below
-_LONGEST = 2048  # tokens of one sequence, where the model was trained on more
+_LONGEST = 512  # tokens of one sequence: training rows are no longer
+_QUESTION_TOKENS = 152  # a name, its keys and two hints of forty words
+_PREFIX_TOKENS = _LONGEST - _ANSWER_TOKENS - _QUESTION_TOKENS
+_RUNNING = 32  # more are not faster on a CPU and take 3 MB each
 
 
 class Bespoke:
@@ -28,6 +31,10 @@ class Bespoke:
 
     answer_tokens = _ANSWER_TOKENS
     byte_pieces = False
+    cells = _LONGEST * (_RUNNING + 1)
+    sequences = _RUNNING + 1
+    # attention over a pool is the larger part of a small model's work, copying 3 MB for a fork is nothing
+    shared = False
 
     def __init__(self, model: NativeModel) -> None:
         """Look the marks up.
@@ -44,9 +51,6 @@ class Bespoke:
             )
         self._model = model
         self._marks = {piece: number for piece, number in found.items() if number is not None}
-        longest = min(model.trained_context or _LONGEST, _LONGEST)
-        self._most_question = (longest - _ANSWER_TOKENS) // 3
-        self._most_prefix = longest - _ANSWER_TOKENS - self._most_question
 
     def _encode(self, segments: Sequence[prompt.Segment]) -> tuple[int, ...]:
         return tuple(prompt.encode(segments, self._marks, self._encode_text))
@@ -87,8 +91,8 @@ class Bespoke:
     ) -> Iterator[tuple[tuple[str, ...], tuple[int, ...]]]:
         """Yield the run with its prefix, halved while long names make the prefix too long."""
         ids = (self._model.opening(), *self._encode(prompt.prefix(table, run)))
-        if len(ids) <= self._most_prefix or len(run) < 2:
-            yield run, ids[: self._most_prefix]
+        if len(ids) <= _PREFIX_TOKENS or len(run) < 2:
+            yield run, ids[:_PREFIX_TOKENS]
             return
         half = len(run) // 2
         yield from self._fitting(table, run[:half])
@@ -97,7 +101,7 @@ class Bespoke:
     def _question(self, segments: tuple[prompt.Segment, ...]) -> tuple[int, ...]:
         ids = self._encode(segments)
         # the last mark asks for the answer: it stays when hints are too long
-        return ids if len(ids) <= self._most_question else (*ids[: self._most_question - 1], ids[-1])
+        return ids if len(ids) <= _QUESTION_TOKENS else (*ids[: _QUESTION_TOKENS - 1], ids[-1])
 
     def text(self, reply: Reply) -> str:
         """Return the answer's text; one that ran into the limit is cut back to its last full sentence."""

@@ -24,10 +24,16 @@ __all__ = ["LlamaGenerator", "default_model", "load_generator"]
 
 _DEFAULT = "docgen-base.gguf"
 
-# measured by tests/benchmarks/engine.py
-_CELLS = 8192
-_SEQUENCES = 128
-_MARGIN = 0.001
+# Leads of the best token over the second that a batch's arithmetic can turn, in nats. On the CPU, each
+# sequence with a memory part of its own: quantised weights gave the same numbers in every batch within 1e-6,
+# F16 and BF16 differ between one row and several. tests/benchmarks/engine.py measures the answers that differ.
+_NOISE_QUANTISED = 1e-4
+_NOISE_FLOAT = 0.005
+_FLOAT_TYPES = (
+    "0",
+    "1",
+    "32",
+)  # general.file_type: F32, F16, BF16 (ggml-org/llama.cpp, llama.h, llama_ftype)
 
 
 class Dialect(Protocol):
@@ -35,6 +41,9 @@ class Dialect(Protocol):
 
     answer_tokens: int  # the longest answer
     byte_pieces: bool  # whether answers may be put together from bytes
+    cells: int  # tokens of memory
+    sequences: int  # questions answered at once, and one sequence for the prefix of the next
+    shared: bool  # whether they take their cells from one pool
 
     def units(self, request: TableRequest) -> Iterator[Unit]:
         """Yield what to ask for one request."""
@@ -58,14 +67,16 @@ class LlamaGenerator:
         try:
             self._dialect = _dialect(model)
             threads = config.threads if config.threads > 0 else default_threads()
-            model.open(_CELLS, _SEQUENCES, threads)
-            self._rules = _rules(model, self._dialect)
+            model.open(self._dialect.cells, self._dialect.sequences, threads, self._dialect.shared)
+            adaptable = threads if config.threads < 1 else 1
+            model.settle_threads(adaptable, 0)
+            self._rules = _rules(model, self._dialect, adaptable)
         except BaseException:
             model.close()
             raise
         self._model = model
         self.name = f"{model.metadata('general.name') or path.stem}@{_digest(path)[:12]}"
-        self.device = _device(model, config.n_gpu_layers, threads)
+        self.device = _device(model, config.n_gpu_layers)
 
     def describe(self, requests: Iterable[TableRequest]) -> Iterator[Answer]:
         """Yield one Answer for every place asked, as they are ready; its text is "" where none came out.
@@ -87,6 +98,7 @@ class LlamaGenerator:
 
 def _dialect(model: NativeModel) -> Dialect:
     from docgen_plugin.bespoke import Bespoke
+    from docgen_plugin.instruct import Instruct
 
     grammar = model.metadata("docgen.grammar")
     if grammar == prompt.GRAMMAR:
@@ -96,23 +108,30 @@ def _dialect(model: NativeModel) -> Dialect:
             f"{model.path}: made for the grammar {grammar}, this version of docgen speaks {prompt.GRAMMAR}: "
             "use the model that comes with it, or the docgen version the model was made for"
         )
-    raise ModelError(f"{model.path}: no docgen.grammar")
+    return Instruct(model)
 
 
-def _rules(model: NativeModel, dialect: Dialect) -> Rules:
+def _rules(model: NativeModel, dialect: Dialect, most_threads: int) -> Rules:
     import numpy as np
 
     from docgen_plugin.llama_batch import Rules
 
     ends = model.ends()
     banned = [one for one in model.unspeakable(not dialect.byte_pieces) if one not in ends]
-    return Rules(np.array(banned, np.intp), ends, dialect.answer_tokens, _MARGIN)
+    is_float = model.metadata("general.file_type") in _FLOAT_TYPES
+    return Rules(
+        banned=np.array(banned, np.intp),
+        ends=ends,
+        most_tokens=dialect.answer_tokens,
+        margin=_NOISE_FLOAT if is_float else _NOISE_QUANTISED,
+        most_threads=most_threads,
+    )
 
 
-def _device(model: NativeModel, layers: int, threads: int) -> str:
+def _device(model: NativeModel, layers: int) -> str:
     if model.offload:
         return f"GPU, {'all' if layers < 0 else layers} layers"
-    return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
+    return f"CPU, {model.threads} thread{'' if model.threads == 1 else 's'}"
 
 
 def _digest(path: Path) -> str:

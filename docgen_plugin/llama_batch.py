@@ -1,16 +1,17 @@
 """Many questions at once: a table's prefix is computed once, forked for each question, all answered as one batch.
 
 Questions join the running batch as soon as a sequence and enough memory cells are free, across tables, so the
-batch stays full to the end of a run. Cells are reserved for the longest answer before a question joins: the
-memory cannot overflow.
+batch stays full to the end of a run. In a shared memory cells are reserved for the longest answer before a
+question joins, so it cannot overflow; where each sequence has its own part, a unit must fit into one part.
 
-Arithmetic in a batch differs in the last digits with whatever else is in it. Where the two best tokens are
+Arithmetic in a batch can differ in the last digits with whatever else is in it. Where the two best tokens are
 closer than that noise (`margin`), the question leaves the batch and is answered alone from an empty memory,
-where every run computes the same numbers: the text never depends on its neighbours.
+where every run computes the same numbers: the text does not depend on its neighbours.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -63,6 +64,7 @@ class Rules:
     ends: frozenset[int]
     most_tokens: int
     margin: float  # logits closer than this, in nats, are decided alone
+    most_threads: int = 1  # up to which the thread count may change while it runs
 
 
 @dataclass(slots=True)
@@ -110,14 +112,17 @@ class _Run:
         self.trunk: _Trunk | None = None  # whose questions are joining
         self.running: list[_Running] = []
         self.close: dict[Unit, list[Question]] = {}
-        self.free_sequences = list(range(model.sequences))
+        self.free_sequences = list(range(model.sequences))  # sorted
         self.free_cells = model.cells
+        self.cell_price = 1 if model.shared else 0  # parts of their own need no account
         model.clear()
 
     def replies(self) -> Iterator[Reply]:
         while True:
             self._admit()
             if self.running:
+                if not self.model.shared:
+                    self._close_ranks()
                 yield from self._step()
             elif self.close:
                 yield from self._answer_alone()
@@ -141,11 +146,13 @@ class _Run:
         if unit is None or piled >= _MOST_CLOSE or len(self.free_sequences) < 2:
             return False
         need = len(unit.prefix) + max(len(one.ids) for one in unit.questions) + self.rules.most_tokens
-        if need > self.free_cells:
+        assert self.model.shared or need <= self.model.cells // self.model.sequences
+        if need * self.cell_price > self.free_cells:
             assert self.running, "a unit must fit into an empty memory"
             return False
+        self.model.settle_threads(self.rules.most_threads, self.free_sequences[-1])
         self.trunk = _Trunk(unit, self.free_sequences.pop())
-        self.free_cells -= len(unit.prefix)
+        self.free_cells -= len(unit.prefix) * self.cell_price
         self._read(unit, self.trunk.sequence)
         self.next_unit = next(self.units, None)
         return True
@@ -154,10 +161,10 @@ class _Run:
         self.model.decode([(one, at, sequence, False) for at, one in enumerate(unit.prefix)])
 
     def _join(self, trunk: _Trunk, question: Question) -> bool:
-        need = len(question.ids) + self.rules.most_tokens
+        need = (len(question.ids) + self.rules.most_tokens) * self.cell_price
         if not self.free_sequences or need > self.free_cells:
             return False
-        sequence = self.free_sequences.pop()
+        sequence = self.free_sequences.pop(0)
         self.free_cells -= need
         self.model.fork(trunk.sequence, sequence)
         trunk.asked += 1
@@ -167,14 +174,28 @@ class _Run:
 
     def _uproot(self, trunk: _Trunk) -> None:
         """Give the trunk's own sequence back; its cells live on in the questions forked from it."""
-        self.model.drop(trunk.sequence)
-        self.free_sequences.append(trunk.sequence)
+        self._give_back(trunk.sequence)
         self.trunk = None
         self._release(trunk)
 
     def _release(self, trunk: _Trunk) -> None:
         if not trunk.holders and trunk is not self.trunk:
-            self.free_cells += len(trunk.unit.prefix)
+            self.free_cells += len(trunk.unit.prefix) * self.cell_price
+
+    def _give_back(self, sequence: int) -> None:
+        self.model.drop(sequence)
+        insort(self.free_sequences, sequence)
+
+    def _close_ranks(self) -> None:
+        """Move running questions down into gaps: llama.cpp computes only neighbouring parts as one batch."""
+        self.running.sort(key=lambda one: one.sequence)
+        while self.free_sequences and self.free_sequences[0] < self.running[-1].sequence:
+            one = self.running.pop()
+            gap = self.free_sequences.pop(0)
+            self.model.fork(one.sequence, gap)
+            self._give_back(one.sequence)
+            one.sequence = gap
+            insort(self.running, one, key=lambda other: other.sequence)
 
     def _step(self) -> Iterator[Reply]:
         """Compute what is pending on every sequence and choose one token for each."""
@@ -204,9 +225,8 @@ class _Run:
                 self.running.append(one)
 
     def _leave(self, one: _Running) -> None:
-        self.model.drop(one.sequence)
-        self.free_sequences.append(one.sequence)
-        self.free_cells += len(one.question.ids) + self.rules.most_tokens
+        self._give_back(one.sequence)
+        self.free_cells += (len(one.question.ids) + self.rules.most_tokens) * self.cell_price
         one.trunk.holders -= 1
         self._release(one.trunk)
 

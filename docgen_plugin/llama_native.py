@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import re
+import time
 from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
@@ -25,6 +26,10 @@ __all__ = ["NativeModel", "Token", "default_threads"]
 Token = tuple[int, int, int, bool]  # id, position, sequence, whether its logits are wanted
 
 _MOST_THREADS = 8
+_PROBE_TOKENS = 16
+_PROBE_ROUNDS = 4
+_PROBE_PARAMETERS = 200_000_000  # a larger model's probe would take longer than it saves
+_PROBE_EVERY_S = 10.0
 _BATCH_TOKENS = 512  # what llama.cpp computes at once
 _METADATA_BYTES = 1 << 20
 
@@ -135,8 +140,11 @@ class NativeModel:
             )
         self.tokenize = lru_cache(maxsize=20_000)(self._tokenize)
 
-    def open(self, cells: int, sequences: int, threads: int) -> None:
-        """Make the context: `cells` tokens of memory shared by `sequences` sequences.
+    def open(self, cells: int, sequences: int, threads: int, shared: bool) -> None:
+        """Make the context: `cells` tokens of memory for `sequences` sequences.
+
+        Shared, the sequences take cells from one pool and a fork costs nothing, but attention passes over
+        the cells of all of them. Otherwise each has its own equal part and a fork copies it.
 
         Raises:
             ModelError: when there is not enough memory.
@@ -147,16 +155,21 @@ class NativeModel:
         params.n_ubatch = min(cells, _BATCH_TOKENS)
         params.n_seq_max = sequences
         params.n_threads = params.n_threads_batch = threads
-        params.kv_unified = True
+        params.kv_unified = shared
         params.no_perf = True
         if hasattr(params, "n_outputs_max"):
-            params.n_outputs_max = sequences  # the default reserves logits for every token of a batch
+            # the default reserves logits for every token of a batch; one sequence more: a short ubatch
+            # of one token each is reserved for all of them
+            params.n_outputs_max = sequences
         self._context = self._api.llama_init_from_model(self._model, params)
         if not self._context:
             raise ModelError(f"{self.path}: no memory for {cells} tokens of context: {_log().reason()}")
         self._memory = self._api.llama_get_memory(self._context)
         self.cells: int = self._api.llama_n_ctx(self._context)
         self.sequences = sequences
+        self.shared = shared
+        self.threads = threads
+        self._probed_at = float("-inf")
         self._batch, self._fields = self._make_batch(self.cells)
 
     def _make_batch(self, size: int) -> tuple[Any, Any]:
@@ -177,6 +190,33 @@ class NativeModel:
             if name in fields:
                 setattr(batch, name, ctypes.cast(fields[name].ctypes.data, kind))
         return batch, fields
+
+    def settle_threads(self, most: int, sequence: int) -> None:
+        """Set the thread count, at most `most`, that is fastest now; `sequence` must be free.
+
+        Threads wait for each other hundreds of times a batch by spinning: where another process is busy,
+        one thread can be ten times as fast as all. Asked again within ten seconds, nothing is measured.
+        """
+        now = time.monotonic()
+        large = self._api.llama_model_n_params(self._model) > _PROBE_PARAMETERS
+        if most < 2 or large or self.offload or now - self._probed_at < _PROBE_EVERY_S:
+            return
+        best = float("inf")
+        counts = sorted({1, most} | {count for count in (2, 4) if count < most})
+        for count in counts:
+            self._api.llama_set_n_threads(self._context, count, count)
+            took = self._probe(sequence)
+            if took < best * 0.95:
+                best, self.threads = took, count
+        self._api.llama_set_n_threads(self._context, self.threads, self.threads)
+        self._probed_at = time.monotonic()
+
+    def _probe(self, sequence: int) -> float:
+        start = time.perf_counter()
+        for _ in range(_PROBE_ROUNDS):
+            self.decode([(0, at, sequence, False) for at in range(_PROBE_TOKENS)])
+            self.drop(sequence)
+        return time.perf_counter() - start
 
     def metadata(self, key: str) -> str:
         """Return the text of a metadata key, "" where the file has none."""
@@ -262,7 +302,7 @@ class NativeModel:
         return np.ctypeslib.as_array(pointer, (wanted, self.vocabulary_size))
 
     def fork(self, source: int, target: int) -> None:
-        """Let a sequence begin with all that another one holds; the memory cells are shared, not copied."""
+        """Let a sequence begin with all that another one holds."""
         self._api.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def drop(self, sequence: int, start: int = 0) -> bool:
