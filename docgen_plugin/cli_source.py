@@ -124,8 +124,12 @@ def apply(
             rows = targets.approved(catalog, ledger, session.config, select)
             report = descriptions_file.write(to, catalog, [row.suggestion for row in rows], dry_run, force)
         else:
-            with working("writing"):
-                report = pipeline.apply(session.source, session.config, ledger, select, dry_run, catalog)
+            try:
+                with working("writing"):
+                    report = pipeline.apply(session.source, session.config, ledger, select, dry_run, catalog)
+            except KeyboardInterrupt:
+                say("docgen: interrupted; run docgen apply again: it sees what is written and goes on")
+                click.get_current_context().exit(_INTERRUPTED)
     if machine:
         emit(_apply_json(report, dry_run))
     elif dry_run and report.preview:

@@ -76,6 +76,7 @@ class Shop:
         self.refuse: dict[ColumnRef, str] = {}
         self.error = ""
         self.says = ""
+        self.longest = 10_000
         self.stop_after: int | None = None
         self.written: list[ColumnRef] = []
 
@@ -101,9 +102,10 @@ class Shop:
                 skipped.append((change.ref, self.refuse.get(change.ref, "changed meanwhile")))
                 continue
             if not dry_run:
-                self.set(change.ref, change.after)
+                self.set(change.ref, change.after[: self.longest])
             written.append(change.ref)
         self.written += written
+        cut = [(one.ref, one.after[: self.longest]) for one in changes if len(one.after) > self.longest]
         return WriteReport(
             tuple(written), tuple(skipped), preview=f"{len(written)} texts{self.says}", error=self.error
         )

@@ -290,6 +290,18 @@ def test_ctrl_c_in_suggest_is_130_and_says_what_was_kept(shop):
     assert as_json("suggest", "shop")["suggested"] == 2
 
 
+def test_ctrl_c_in_apply_is_130_and_a_rerun_goes_on(shop):
+    docgen("suggest", "shop")
+    docgen("accept", "shop")
+    shop.stop_after = 1
+    result = docgen("apply", "shop", code=130)
+    assert result.stderr.startswith("docgen: interrupted; run docgen apply again")
+    shop.stop_after = None
+    assert as_json("status", "shop")["states"]["applied"] == 1  # seen before it is recorded
+    rest = as_json("apply", "shop")
+    assert (len(rest["already_there"]), len(rest["written"])) == (1, 3)
+
+
 PROGRAM = """
 import sys, time
 sys.path.insert(0, {root!r})

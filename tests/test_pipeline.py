@@ -276,6 +276,18 @@ def test_a_writeback_that_stops_early_records_what_it_did(shop, ledger):
     assert states(ledger)[TOTAL] == "accepted"
 
 
+def test_a_text_that_the_database_cut_is_recorded_as_it_stands(shop, ledger):
+    suggest(ledger)
+    decide(ledger, "edited", TOTAL, text="Sum of the lines, taxes included.")
+    shop.longest = 16
+    report = apply(ledger)
+    assert report.altered == ((TOTAL, "Sum of the lines"),)
+    applied = ledger.row("shop", TOTAL).suggestion
+    assert (applied.state, applied.text) == ("applied", "Sum of the lines")
+    assert apply(ledger).stale == ()
+    assert states(ledger)[TOTAL] == "applied"
+
+
 def test_a_skipped_place_keeps_its_state(shop, ledger):
     suggest(ledger)
     decide(ledger, "accepted", REF, TOTAL)
