@@ -107,7 +107,11 @@ class Shop:
         self.written += written
         cut = [(one.ref, one.after[: self.longest]) for one in changes if len(one.after) > self.longest]
         return WriteReport(
-            tuple(written), tuple(skipped), preview=f"{len(written)} texts{self.says}", error=self.error
+            tuple(written),
+            tuple(skipped),
+            altered=tuple(cut),
+            preview=f"{len(written)} texts{self.says}",
+            error=self.error,
         )
 
     def set(self, ref: ColumnRef, text: str) -> None:
