@@ -244,7 +244,7 @@ def check_round_trip(url: str, changes: list[Change]) -> None:
     """Dry run touches nothing, the write reads back equal, the second write finds nothing to do."""
     before = read(url)
     dry = write(url, changes, dry_run=True)
-    assert (dry.written, dry.skipped, dry.error) == ((), (), "")
+    assert (sorted(dry.written), dry.skipped, dry.error) == (sorted(change.ref for change in changes), (), "")
     assert read(url) == before
     report = write(url, changes)
     assert sorted(report.written) == sorted(change.ref for change in changes)
@@ -275,7 +275,9 @@ def test_whole_schema_on_postgres(postgres_url, file):
 def test_preview_is_the_sql_that_does_it(postgres_url):
     execute(postgres_url, (DATA / "sql_tickets.sql").read_text(encoding="utf-8"))
     changes = changes_for(read(postgres_url))
-    preview = write(postgres_url, changes, dry_run=True).preview
+    dry = write(postgres_url, changes, dry_run=True)
+    preview = dry.preview
+    assert (dry.written, dry.altered, dry.error) == (tuple(change.ref for change in changes), (), "")
     assert preview.count("COMMENT ON ") == len(changes)
     execute(postgres_url, preview)
     assert changes_for(read(postgres_url)) == []
@@ -386,9 +388,11 @@ def test_mariadb_versioned_table_view_and_long_text(mariadb_url):
     assert report.written == (ColumnRef(f"{name}.history"), ColumnRef(f"{name}.history", "b"))
     assert {reason for _, reason in report.skipped} == {"mariadb keeps no comments of views"}
     assert "-- " + f"{name}.history: cut from 2700 to " in report.preview
+    assert [ref for ref, _ in report.altered] == list(report.written)
     catalog = read(mariadb_url)
     for ref, limit in ((report.written[0], 2048), (report.written[1], 1024)):
         text = catalog.description(ref) or ""
+        assert dict(report.altered)[ref] == text
         assert limit - 30 < len(text) <= limit
         assert text.endswith("length.")
 
@@ -508,7 +512,8 @@ def test_role_without_the_right_writes_nothing(postgres_server, postgres_url):
         assert f"role 'reader_{name}' may not comment on public.mine and 1 more, owned by 'docgen'" in message
         assert PASSWORD not in message
         assert changes_for(read(reader)) == changes
-        assert write(reader, changes, dry_run=True).preview.startswith("-- ")
+        refused = write(reader, changes, dry_run=True)
+        assert (refused.preview[:3], refused.written) == ("-- ", ())
         postgres_server.execute(f"GRANT docgen TO reader_{name}")
         assert len(write(reader, changes).written) == 4
     finally:

@@ -65,7 +65,8 @@ def write(source: str, changes: Sequence[Change], dry_run: bool, config: Config)
             statements = _statements(connection, database, groups, skipped)
             preview = _preview(statements, refused)
             if dry_run or not statements:
-                return WriteReport(skipped=tuple(skipped), preview=preview)
+                would = [] if refused else [item.ref for statement in statements for item in statement.items]
+                return _report(would, changes, statements, skipped, preview)
         except SQLAlchemyError as err:
             raise WriteError(
                 f"{database.name}: nothing was written: {connect.reason(err, database)}"
@@ -74,7 +75,27 @@ def write(source: str, changes: Sequence[Change], dry_run: bool, config: Config)
     if progress.error and not progress.written:
         raise WriteError(f"{database.name}: nothing was written: {progress.error}")
     skipped += progress.skipped
-    return WriteReport(tuple(progress.written), tuple(skipped), preview, progress.error)
+    return _report(progress.written, changes, statements, skipped, preview, progress.error)
+
+
+def _report(
+    written: Sequence[ColumnRef],
+    changes: Sequence[Change],
+    statements: Sequence[Statement],
+    skipped: Sequence[Skipped],
+    preview: str,
+    error: str = "",
+) -> WriteReport:
+    asked = {change.ref: change.after for change in changes}
+    sent = {item.ref: item.text for statement in statements for item in statement.items}
+    return WriteReport(
+        written=tuple(written),
+        skipped=tuple(skipped),
+        # the ledger takes white space for no difference: only what was cut or struck out is news
+        altered=tuple((ref, sent[ref]) for ref in written if sent[ref].split() != asked[ref].split()),
+        preview=preview,
+        error=error,
+    )
 
 
 def _prepare(connection: Connection, database: Database) -> None:
