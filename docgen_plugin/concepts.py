@@ -20,7 +20,9 @@ from docgen_plugin.words import display_forms, entity_words, expand, family, nam
 __all__ = ["Concept", "Entity", "Lexicon", "Match", "fill_slot", "lexicon", "printed"]
 
 _SLOT = re.compile(r"\{(?:other|x)\}")
-_COUNTED = re.compile(r"\b(?:[Nn]umber|[Cc]ount|[Ll]ist|[Ii]dentifiers) of (?:all |distinct |different |new |active )?\{(?:x|other)\}")
+_COUNTED = re.compile(
+    r"\b(?:[Nn]umber|[Cc]ount|[Ll]ist|[Ii]dentifiers) of (?:all |distinct |different |new |active )?\{(?:x|other)\}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +128,18 @@ class Lexicon:
                 if filling and "{entity}" not in filling and _fits(pattern.concept, kind):
                     yield pattern, filling
 
-    def hints(self, table: Table, column: Column) -> tuple[str, ...]:
-        """Return the texts to give to the model as hints for a column: none or one."""
-        match = self.column_match(entity_words(table.name), name_words(column.name), family(column.type))
-        return (match.text,) if match else ()
+    def match(self, table: Table, column: Column | None) -> Match | None:
+        """Return the best text for a column of a table, or for the table itself when `column` is None."""
+        entity = entity_words(table.name)
+        if column is None:
+            known = self.entities.get(" ".join(entity))
+            return Match(known.grain, 1.0) if known else None
+        return self.column_match(entity, name_words(column.name), family(column.type))
 
-    def table_hints(self, table: Table) -> tuple[str, ...]:
-        """Return the texts to give to the model as hints for the table itself: none or one."""
-        known = self.entities.get(" ".join(entity_words(table.name)))
-        return (known.grain,) if known else ()
+    def hints(self, table: Table, column: Column | None) -> tuple[str, ...]:
+        """Return the texts to give to the model as hints for a place: none or one."""
+        match = self.match(table, column)
+        return (match.text,) if match else ()
 
 
 def _forms(words: tuple[str, ...], entity: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -19,6 +19,9 @@ class Config:
 
     # the GGUF to use: a path or a plugin's uri; empty is the model in the package
     model: str = ""
+    # what the concept dictionary does for a name it knows exactly: "compose" suggests its own text,
+    # "hint" shows it to the model, which writes the text
+    dictionary: str = "hint"
     # layers to run on the GPU when the build has one: -1 is all, 0 is none
     n_gpu_layers: int = -1
     # CPU threads for the model; 0 is the physical cores this process may use, at most 8
@@ -52,7 +55,10 @@ def load_config(folder: Path, overrides: dict[str, Any] | None = None) -> Config
         name = f"DOCGEN_{spec.name.upper()}"
         if name in os.environ:
             config = _merge(config, {spec.name: os.environ[name]}, f"environment variable {name}")
-    return _merge(config, overrides or {}, "command line")
+    config = _merge(config, overrides or {}, "command line")
+    if config.dictionary not in ("compose", "hint"):
+        raise ConfigError(f"setting dictionary: wants compose or hint, found {config.dictionary!r}")
+    return config
 
 
 def _find_file(folder: Path) -> tuple[Path, dict[str, Any]]:

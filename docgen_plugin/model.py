@@ -125,7 +125,7 @@ class Suggestion:
     ref: ColumnRef
     text: str
     state: str = "suggested"  # one of STATES
-    origin: str = "generated"  # generated, inherited, reused, unclear
+    origin: str = "generated"  # generated, composed, inherited, reused, unclear
     model: str = ""  # name and version of the model, e.g. "docgen-base@1f3a9c0d2b4e"
     logprob: float = 0.0  # mean log-probability of a token, nats, at most 0: the raw confidence
     confidence: float = 0.0  # 0 to 1

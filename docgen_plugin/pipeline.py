@@ -31,7 +31,7 @@ __all__ = [
 _KEPT_TOGETHER = 200  # answers between two commits of the ledger
 _KEPT_AFTER_S = 2.0
 _STANDS = ("accepted", "edited", "applied")
-_CONFIDENCE = {"inherited": 0.95, "reused": 0.9}
+_CONFIDENCE = {"inherited": 0.95, "reused": 0.9, "composed": 0.85}
 _DICTIONARY_LOGPROB = -0.7  # taken for a text of the dictionary: below what the model is sure of
 _FROM_DICTIONARY = "docgen-concepts"  # recorded as the model of a text that the concept dictionary gave
 
@@ -107,7 +107,7 @@ def suggest(
     turned = targets.refresh(catalog, ledger)
     wanted = list(targets.find(catalog, ledger, config, select))
     total = sum(target.size for target in wanted)
-    run = _Run(catalog, ledger, total, progress)
+    run = _Run(catalog, ledger, total, progress, config.dictionary == "compose")
     if not wanted:
         return run.report(len(turned), "", "", False)
     accepted = _accepted(catalog, ledger, wanted)
@@ -161,7 +161,10 @@ class _Asked:
 class _Run:
     """One run of suggest: what was asked and not yet answered, and what waits to be recorded."""
 
-    def __init__(self, catalog: Catalog, ledger: Ledger, total: int, progress: Progress) -> None:
+    def __init__(
+        self, catalog: Catalog, ledger: Ledger, total: int, progress: Progress, compose: bool
+    ) -> None:
+        self.compose = compose
         self.catalog = catalog
         self.ledger = ledger
         self.total = total
@@ -207,12 +210,25 @@ class _Run:
                 _ref(table, column), found.text, origin=found.origin, confidence=_CONFIDENCE[found.origin]
             )
         opaque = self.checker.opaque(table, column)
-        return None if opaque is None else _suggestion(table, column, opaque)
+        return self._composed(table, column) if opaque is None else _suggestion(table, column, opaque)
+
+    def _composed(self, table: Table, column: Column | None) -> Suggestion | None:
+        """Return the dictionary's own text for a place that it knows exactly, if the settings want that."""
+        match = lexicon().match(table, column) if self.compose else None
+        if match is None or match.fit < 1.0:
+            return None
+        verdict = self.checker.check(table, column, match.text, _DICTIONARY_LOGPROB, (match.text,))
+        if verdict.origin == "unclear":
+            return None
+        suggestion = _suggestion(table, column, verdict)
+        return replace(
+            suggestion, origin="composed", model=_FROM_DICTIONARY, confidence=_CONFIDENCE["composed"]
+        )
 
     def _request(self, table: Table, asked: Sequence[Column | None]) -> TableRequest:
         hints = {}
         for column in asked:
-            texts = lexicon().hints(table, column) if column is not None else lexicon().table_hints(table)
+            texts = lexicon().hints(table, column)
             if texts:
                 hints[column.name if column is not None else ""] = texts
             place = _ref(table, column)

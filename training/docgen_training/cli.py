@@ -29,13 +29,18 @@ def cli() -> None:
 @cli.command()
 @click.option("--tables", default=60_000, show_default=True, help="How many tables to compose.")
 @click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--fillers", type=_FILE, help="Records whose identifiers fill the slots: tables that teach to copy."
+)
 @click.option("--out", type=_OUT, required=True)
-def synthesize(tables: int, seed: int, out: Path) -> None:
+def synthesize(tables: int, seed: int, fillers: Path | None, out: Path) -> None:
     """Compose documented tables from the lexicon."""
-    from docgen_training.records import write_records
+    from docgen_training.records import read_records, write_records
+    from docgen_training.synthesize import identifier_fillers
     from docgen_training.synthesize import synthesize as compose
 
-    click.echo(f"{out}: {write_records(out, compose(tables, seed))} tables")
+    words = identifier_fillers(read_records(fillers)) if fillers else []
+    click.echo(f"{out}: {write_records(out, compose(tables, seed, words))} tables")
 
 
 @cli.command()
@@ -109,6 +114,7 @@ def encode(
 @click.option("--tokenizer", type=_FILE, required=True)
 @click.option("--out", type=_FOLDER, required=True)
 @click.option("--minutes", default=90.0, show_default=True, help="Budget of training time.")
+@click.option("--steps", default=0, help="End after this many steps instead.")
 @click.option("--hidden", default=256, show_default=True)
 @click.option("--layers", default=6, show_default=True)
 @click.option("--heads", default=4, show_default=True)
@@ -122,6 +128,7 @@ def pretrain(
     tokenizer: Path,
     out: Path,
     minutes: float,
+    steps: int,
     hidden: int,
     layers: int,
     heads: int,
@@ -142,6 +149,7 @@ def pretrain(
         heads=heads,
         inner=inner,
         minutes=minutes,
+        steps=steps,
         rows=rows,
         learning_rate=rate,
         seed=seed,

@@ -150,7 +150,7 @@ def _tables(
             continue
         hinted = draw.random() < recipe.hint_chance
         if column is None:
-            segments: tuple[Segment, ...] = table_question(known.table_hints(table) if hinted else ())
+            segments: tuple[Segment, ...] = table_question(known.hints(table, None) if hinted else ())
         else:
             segments = question(column, known.hints(table, column) if hinted else ())
         ids = vocabulary.prompt(segments)

@@ -1,4 +1,4 @@
-"""Train a small Llama from scratch on encoded rows, within a budget of time, resumable.
+"""Train a small Llama from scratch on encoded rows, within a budget of time or steps, resumable.
 
     docgen-train pretrain --tokenizer training/runs/tokenizer.model --out training/runs/base --minutes 90 \\
         --data training/runs/synthetic.npz=0.7:0.95 --data training/runs/raw.npz=0.3:0.05
@@ -42,6 +42,7 @@ class Plan:
     heads: int = 4
     inner: int = 768
     minutes: float = 90.0
+    steps: int = 0  # end after this many steps instead, the same on any machine; 0 is by minutes
     rows: int = 16  # rows a step
     learning_rate: float = 0.02  # of Muon, for the matrices
     embedding_rate: float = 0.003  # of AdamW, for the embedding and the norms
@@ -214,7 +215,7 @@ class _Run:
 
 
 def pretrain(plan: Plan, shares: Sequence[Share], vocabulary: int, out: Path, tokenizer: Path) -> Path:
-    """Train until the budget of minutes is spent, going on from a checkpoint in `out`; return the model's folder.
+    """Train until the budget of minutes or steps is spent, going on from a checkpoint in `out`; return the model's folder.
 
     The folder holds a transformers checkpoint with the tokenizer, ready for `docgen-train export`.
 
@@ -250,9 +251,8 @@ def _loop(plan: Plan, run: _Run, mixture: _Mixture, device: str) -> None:
     if run.step:  # a checkpoint holds the rates of its last step
         base = [[plan.learning_rate], [plan.embedding_rate]]
     model, mean, saved = run.model, math.nan, time.monotonic()
-    while run.spent_s < budget_s:
+    while (progress := run.step / plan.steps if plan.steps else run.spent_s / max(budget_s, 1e-9)) < 1.0:
         began = time.monotonic()
-        progress = run.spent_s / budget_s
         factor = _rate(progress, plan.decay_from)
         for optimizer, rates in zip(run.optimizers, base, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -271,7 +271,7 @@ def _loop(plan: Plan, run: _Run, mixture: _Mixture, device: str) -> None:
         run.spent_s += time.monotonic() - began
         if run.step % 20 == 0:
             run.losses.append((run.tokens, mean))
-            left = (budget_s - run.spent_s) / 60
+            left = run.spent_s / 60 * (1 - progress) / max(progress, 1e-9)
             rate_s = run.tokens / run.spent_s
             print(
                 f"step {run.step}  {run.tokens / 1e6:.2f}M tokens  loss {mean:.3f}  {rate_s:.0f} tok/s  "

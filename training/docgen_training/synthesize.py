@@ -6,15 +6,15 @@ docgen-train synthesize --tables 60000 --seed 1 --out training/runs/synthetic.js
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from docgen_plugin.concepts import Concept, Entity, fill_slot, lexicon, printed
 from docgen_plugin.model import Column, ForeignKey, Table
-from docgen_plugin.words import abbreviations, plural
+from docgen_plugin.words import abbreviations, name_words, plural, singular
 from docgen_training.records import Record
 
-__all__ = ["UNCLEAR", "synthesize"]
+__all__ = ["UNCLEAR", "identifier_fillers", "synthesize"]
 
 # the honest answer for a column whose name and type tell nothing
 UNCLEAR = "Unclear from the schema."
@@ -117,8 +117,15 @@ def _render(words: Sequence[str], style: str) -> str:
 class _TableWriter:
     """Draws one table: its entity, its columns and how all of them are spelled."""
 
-    def __init__(self, draw: random.Random, entities: Sequence[Entity], concepts: Sequence[Concept]) -> None:
+    def __init__(
+        self,
+        draw: random.Random,
+        entities: Sequence[Entity],
+        concepts: Sequence[Concept],
+        fillers: Sequence[tuple[str, ...]] = (),
+    ) -> None:
         self.draw = draw
+        self.fillers = fillers
         self.entities = entities
         self.concepts = concepts
         self.style = draw.choice(_STYLES)
@@ -130,6 +137,8 @@ class _TableWriter:
         self.said: dict[str, str] = {}  # column name -> its words, for the columns worth naming in the grain
 
     def _thing(self) -> tuple[str, ...]:
+        if self.fillers:
+            return self.draw.choice(self.fillers)[:3]
         words = tuple(self.known.name.split())
         roll = self.draw.random()
         if roll < 0.2 and len(words) < 3:
@@ -143,11 +152,11 @@ class _TableWriter:
         columns: list[Column] = []
         if draw.random() < 0.8:
             columns.append(self._key())
-        specific = list(self.known.columns)
+        specific = [] if self.fillers else list(self.known.columns)
         draw.shuffle(specific)
         for words, kind, text in specific[: draw.randint(3, 10)]:
             columns.append(self._column(words.split(), kind, self._adapted(text), telling=True))
-        for _ in range(draw.randint(3, 11)):
+        for _ in range(draw.randint(8, 15) if self.fillers else draw.randint(3, 11)):
             columns.append(self._concept_column())
         if draw.random() < 0.4:
             columns += [self._opaque() for _ in range(draw.randint(1, 3))]
@@ -245,6 +254,8 @@ class _TableWriter:
         kind = draw.choice(concept.types or ("text",))
         # one name, the first most often: variants are rarer in the wild too
         name = concept.names[0] if draw.random() < 0.5 else draw.choice(concept.names)
+        if self.fillers:
+            name = next((other for other in concept.names if "{x}" in other or "{other}" in other), name)
         text = concept.text
         words = name.split()
         for slot, filling in (("{other}", self._other()), ("{x}", self._noun_phrase(kind))):
@@ -255,9 +266,13 @@ class _TableWriter:
         if "{entity}" in words:
             at = words.index("{entity}")
             words[at : at + 1] = self.thing
-        return self._column(words, kind, text.replace("{entity}", printed(self.thing)))
+        return self._column(
+            words, kind, text.replace("{entity}", printed(self.thing)), telling=bool(self.fillers)
+        )
 
     def _other(self) -> list[str]:
+        if self.fillers:
+            return list(self.draw.choice(self.fillers)[:2])
         return self.draw.choice(self.entities).name.split()
 
     def _noun_phrase(self, kind: str) -> list[str]:
@@ -299,10 +314,29 @@ class _TableWriter:
 _CODED = frozenset("status type category level priority class stage mode state reason method channel".split())
 
 
-def synthesize(tables: int, seed: int) -> Iterator[Record]:
-    """Yield `tables` records, the same for the same seed and lexicon."""
+def identifier_fillers(records: Iterable[Record], most: int = 60_000) -> list[tuple[str, ...]]:
+    """Return distinct runs of one to three plain words from the table and column names of records."""
+    found: dict[tuple[str, ...], None] = {}
+    for record in records:
+        for name in (record.table.name, *(column.name for column in record.table.columns)):
+            words = tuple(word for word in name_words(name) if word.isalpha() and len(word) > 2)[:3]
+            if words and words[-1] not in _NOT_LAST:
+                found.setdefault((*words[:-1], singular(words[-1])))
+    return list(found)[:most]
+
+
+_NOT_LAST = frozenset("the and for from with has ids not can was were are per".split())
+
+
+def synthesize(tables: int, seed: int, fillers: Sequence[tuple[str, ...]] = ()) -> Iterator[Record]:
+    """Yield `tables` records, the same for the same seed, lexicon and fillers."""
     known = lexicon()
     entities = tuple(entity for entity in known.entities.values() if len(entity.columns) >= 4)
+    # a concept without a slot is soon known by heart; copying is learnt from those with one
+    slotted = tuple(
+        concept for concept in known.concepts if any("{x}" in n or "{other}" in n for n in concept.names)
+    )
+    concepts = (*known.concepts, *slotted * 4) if fillers else known.concepts
     for number in range(tables):
-        writer = _TableWriter(random.Random(f"{seed}/{number}"), entities, known.concepts)
+        writer = _TableWriter(random.Random(f"{seed}/{number}"), entities, concepts, fillers)
         yield Record(writer.table(), "docgen-plugin/synthetic", "Apache-2.0")
