@@ -23,7 +23,7 @@ _TEXT_CHARS = 600  # of one name, hint or description: a prompt's thirty words a
 _LONGEST = 512  # tokens of one sequence: training rows are no longer
 _QUESTION_TOKENS = 152  # a name, its keys and two hints of forty words
 _PREFIX_TOKENS = _LONGEST - _ANSWER_TOKENS - _QUESTION_TOKENS
-_RUNNING = 32  # more are not faster on a CPU and take 3 MB each
+_RUNNING = 16  # more are not faster on a CPU and take 3 MB each
 
 
 class Bespoke:

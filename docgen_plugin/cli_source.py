@@ -138,6 +138,9 @@ def apply(
     if report.error:
         say(f"docgen: stopped early: {visible(report.error)}")
         click.get_current_context().exit(1)
+    if _all_skipped(report, dry_run):
+        say(f"docgen: nothing was written: {count(len(report.skipped), 'place')} skipped")
+        click.get_current_context().exit(1)
 
 
 def _apply_json(report: ApplyReport, dry_run: bool) -> dict[str, Any]:
@@ -157,12 +160,26 @@ def _apply_json(report: ApplyReport, dry_run: bool) -> dict[str, Any]:
     }
 
 
+def _all_skipped(report: ApplyReport, dry_run: bool) -> bool:
+    return bool(report.skipped) and not (dry_run or report.written or report.present)
+
+
+def _tell_left(pairs: tuple[tuple[ColumnRef, str], ...], word: str) -> None:
+    """Say why places were left alone, a line a reason: a file that cannot be written has many places."""
+    places: dict[str, list[ColumnRef]] = {}
+    for ref, reason in pairs:
+        places.setdefault(reason, []).append(ref)
+    for reason, refs in list(places.items())[:_SHOWN]:
+        more = f" and {count(len(refs) - 1, 'more place')}" if len(refs) > 1 else ""
+        say(f"{word}: {visible(str(refs[0]))}{more}: {visible(reason)}")
+    rest = sum(len(refs) for refs in list(places.values())[_SHOWN:])
+    if rest:
+        say(f"{word}: {rest:,} more, see --json")
+
+
 def _tell_applied(report: ApplyReport, dry_run: bool, to: str | None, tell: Any) -> None:
     for pairs, word in ((report.stale, "stale"), (report.skipped, "skipped")):
-        for ref, reason in pairs[:_SHOWN]:
-            say(f"{word}: {visible(str(ref))}: {visible(reason)}")
-        if len(pairs) > _SHOWN:
-            say(f"{word}: {len(pairs) - _SHOWN:,} more, see --json")
+        _tell_left(pairs, word)
     for ref, text in report.altered[:_SHOWN]:
         say(f"altered: {visible(str(ref))}: {'would read' if dry_run else 'reads'} {visible(text)}")
     if report.present:
@@ -172,7 +189,7 @@ def _tell_applied(report: ApplyReport, dry_run: bool, to: str | None, tell: Any)
         tell(f"{verb} {count(len(report.written), 'description')}" + (f" to {visible(to)}" if to else ""))
     elif dry_run and report.preview:
         tell("nothing was changed")  # not every adapter lists the places in a dry run
-    elif not report.error:
+    elif not report.error and not _all_skipped(report, dry_run):
         waits = "" if report.present or report.skipped else ": accept suggestions first"
         tell(f"nothing to write{waits}")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from docgen_plugin.config import Config
     from docgen_plugin.generate import Generator, TableRequest
     from docgen_plugin.llama_batch import Reply, Rules, Unit
-    from docgen_plugin.llama_native import NativeModel
+    from docgen_plugin.llama_native import NativeContext, NativeModel
 
 __all__ = ["LlamaGenerator", "default_model", "load_generator"]
 
@@ -61,22 +61,21 @@ class LlamaGenerator:
         Raises:
             ModelError: when it cannot be loaded or speaks another version of the grammar.
         """
-        from docgen_plugin.llama_native import NativeModel, default_threads
+        from docgen_plugin.llama_native import NativeModel
+        from docgen_plugin.threads import default_threads
 
         model = NativeModel(path, config.n_gpu_layers)
         try:
             self._dialect = _dialect(model)
             threads = config.threads if config.threads > 0 else default_threads()
-            model.open(self._dialect.cells, self._dialect.sequences, threads, self._dialect.shared)
-            adaptable = threads if config.threads < 1 else 1
-            model.settle_threads(adaptable, 0)
-            self._rules = _rules(model, self._dialect, adaptable)
+            self._contexts = _contexts(model, self._dialect, threads)
+            self._rules = _rules(model, self._dialect)
         except BaseException:
             model.close()
             raise
         self._model = model
         self.name = f"{model.metadata('general.name') or path.stem}@{_digest(path)[:12]}"
-        self.device = _device(model, config.n_gpu_layers)
+        self.device = _device(model, config.n_gpu_layers, threads)
 
     def describe(self, requests: Iterable[TableRequest]) -> Iterator[Answer]:
         """Yield one Answer for every place asked, as they are ready; its text is "" where none came out.
@@ -84,10 +83,10 @@ class LlamaGenerator:
         Raises:
             ModelError: when llama.cpp fails.
         """
-        from docgen_plugin.llama_batch import answer
+        from docgen_plugin.llama_workers import answer_all
 
         units = (unit for request in requests for unit in self._dialect.units(request))
-        for reply in answer(self._model, self._rules, units):
+        for reply in answer_all(self._contexts, self._rules, units):
             text = self._dialect.text(reply)
             yield Answer(reply.ref, text, reply.logprob, len(reply.ids) + reply.ended)
 
@@ -111,7 +110,15 @@ def _dialect(model: NativeModel) -> Dialect:
     return Instruct(model)
 
 
-def _rules(model: NativeModel, dialect: Dialect, most_threads: int) -> Rules:
+def _contexts(model: NativeModel, dialect: Dialect, threads: int) -> list[NativeContext]:
+    """Return one context with all threads, or for a small model on the CPU one context a thread."""
+    each = (dialect.cells, dialect.sequences)
+    if dialect.shared or model.offload:
+        return [model.open(*each, threads, dialect.shared)]
+    return [model.open(*each, 1, dialect.shared) for _ in range(threads)]
+
+
+def _rules(model: NativeModel, dialect: Dialect) -> Rules:
     import numpy as np
 
     from docgen_plugin.llama_batch import Rules
@@ -124,14 +131,13 @@ def _rules(model: NativeModel, dialect: Dialect, most_threads: int) -> Rules:
         ends=ends,
         most_tokens=dialect.answer_tokens,
         margin=_NOISE_FLOAT if is_float else _NOISE_QUANTISED,
-        most_threads=most_threads,
     )
 
 
-def _device(model: NativeModel, layers: int) -> str:
+def _device(model: NativeModel, layers: int, threads: int) -> str:
     if model.offload:
         return f"GPU, {'all' if layers < 0 else layers} layers"
-    return f"CPU, {model.threads} thread{'' if model.threads == 1 else 's'}"
+    return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def _digest(path: Path) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from docgen_plugin.llama_native import Logits, NativeModel, Token
+    from docgen_plugin.llama_native import Logits, NativeContext, Token
 
 __all__ = ["Question", "Reply", "Rules", "Unit", "answer"]
 
@@ -64,7 +64,6 @@ class Rules:
     ends: frozenset[int]
     most_tokens: int
     margin: float  # logits closer than this, in nats, are decided alone
-    most_threads: int = 1  # up to which the thread count may change while it runs
 
 
 @dataclass(slots=True)
@@ -90,38 +89,38 @@ class _Running:
     logprob: float = 0.0
 
 
-def answer(model: NativeModel, rules: Rules, units: Iterable[Unit]) -> Iterator[Reply]:
+def answer(context: NativeContext, rules: Rules, units: Iterable[Unit]) -> Iterator[Reply]:
     """Yield one reply for every question, as they are ready; units are taken as room becomes free.
 
     Raises:
         ModelError: when llama.cpp fails.
     """
-    run = _Run(model, rules, iter(units))
+    run = _Run(context, rules, iter(units))
     try:
         yield from run.replies()
     finally:  # also when the user stops in the middle
-        model.clear()
+        context.clear()
 
 
 class _Run:
-    def __init__(self, model: NativeModel, rules: Rules, units: Iterator[Unit]) -> None:
-        self.model = model
+    def __init__(self, context: NativeContext, rules: Rules, units: Iterator[Unit]) -> None:
+        self.context = context
         self.rules = rules
         self.units = units
         self.next_unit: Unit | None = next(units, None)
         self.trunk: _Trunk | None = None  # whose questions are joining
         self.running: list[_Running] = []
         self.close: dict[Unit, list[Question]] = {}
-        self.free_sequences = list(range(model.sequences))  # sorted
-        self.free_cells = model.cells
-        self.cell_price = 1 if model.shared else 0  # parts of their own need no account
-        model.clear()
+        self.free_sequences = list(range(context.sequences))  # sorted
+        self.free_cells = context.cells
+        self.cell_price = 1 if context.shared else 0  # parts of their own need no account
+        context.clear()
 
     def replies(self) -> Iterator[Reply]:
         while True:
             self._admit()
             if self.running:
-                if not self.model.shared:
+                if not self.context.shared:
                     self._close_ranks()
                 yield from self._step()
             elif self.close:
@@ -146,11 +145,10 @@ class _Run:
         if unit is None or piled >= _MOST_CLOSE or len(self.free_sequences) < 2:
             return False
         need = len(unit.prefix) + max(len(one.ids) for one in unit.questions) + self.rules.most_tokens
-        assert self.model.shared or need <= self.model.cells // self.model.sequences
+        assert self.context.shared or need <= self.context.cells // self.context.sequences
         if need * self.cell_price > self.free_cells:
             assert self.running, "a unit must fit into an empty memory"
             return False
-        self.model.settle_threads(self.rules.most_threads, self.free_sequences[-1])
         self.trunk = _Trunk(unit, self.free_sequences.pop())
         self.free_cells -= len(unit.prefix) * self.cell_price
         self._read(unit, self.trunk.sequence)
@@ -158,7 +156,7 @@ class _Run:
         return True
 
     def _read(self, unit: Unit, sequence: int) -> None:
-        self.model.decode([(one, at, sequence, False) for at, one in enumerate(unit.prefix)])
+        self.context.decode([(one, at, sequence, False) for at, one in enumerate(unit.prefix)])
 
     def _join(self, trunk: _Trunk, question: Question) -> bool:
         need = (len(question.ids) + self.rules.most_tokens) * self.cell_price
@@ -166,7 +164,7 @@ class _Run:
             return False
         sequence = self.free_sequences.pop(0)
         self.free_cells -= need
-        self.model.fork(trunk.sequence, sequence)
+        self.context.fork(trunk.sequence, sequence)
         trunk.asked += 1
         trunk.holders += 1
         self.running.append(_Running(question, trunk, sequence, len(trunk.unit.prefix), question.ids))
@@ -183,7 +181,7 @@ class _Run:
             self.free_cells += len(trunk.unit.prefix) * self.cell_price
 
     def _give_back(self, sequence: int) -> None:
-        self.model.drop(sequence)
+        self.context.drop(sequence)
         insort(self.free_sequences, sequence)
 
     def _close_ranks(self) -> None:
@@ -192,7 +190,7 @@ class _Run:
         while self.free_sequences and self.free_sequences[0] < self.running[-1].sequence:
             one = self.running.pop()
             gap = self.free_sequences.pop(0)
-            self.model.fork(one.sequence, gap)
+            self.context.fork(one.sequence, gap)
             self._give_back(one.sequence)
             one.sequence = gap
             insort(self.running, one, key=lambda other: other.sequence)
@@ -205,7 +203,7 @@ class _Run:
             tokens += [
                 (id_, one.position + at, one.sequence, at == last) for at, id_ in enumerate(one.pending)
             ]
-        chosen, logprobs, margins = _choose(self.model.decode(tokens), self.rules)
+        chosen, logprobs, margins = _choose(self.context.decode(tokens), self.rules)
         going, self.running = self.running, []
         for one, id_, logprob, margin in zip(going, chosen, logprobs, margins, strict=True):
             one.position += len(one.pending)
@@ -235,22 +233,22 @@ class _Run:
         assert self.trunk is None, "with nothing running every question finds room"
         for unit, questions in self.close.items():
             start = len(unit.prefix)
-            self.model.clear()
+            self.context.clear()
             self._read(unit, _ALONE)
             for question in questions:
-                if not self.model.drop(_ALONE, start):
-                    self.model.clear()
+                if not self.context.drop(_ALONE, start):
+                    self.context.clear()
                     self._read(unit, _ALONE)
                 yield self._greedy(start, question)
         self.close = {}
-        self.model.clear()
+        self.context.clear()
 
     def _greedy(self, start: int, question: Question) -> Reply:
         pending, position, total = question.ids, start, 0.0
         ids: list[int] = []
         while len(ids) < self.rules.most_tokens:
             last = len(pending) - 1
-            logits = self.model.decode(
+            logits = self.context.decode(
                 [(one, position + at, _ALONE, at == last) for at, one in enumerate(pending)]
             )
             chosen, logprobs, _ = _choose(logits, self.rules)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import re
-import time
 from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,15 +19,10 @@ if TYPE_CHECKING:
 
     Logits = NDArray[np.float32]
 
-__all__ = ["NativeModel", "Token", "default_threads"]
+__all__ = ["NativeContext", "NativeModel", "Token"]
 
 Token = tuple[int, int, int, bool]  # id, position, sequence, whether its logits are wanted
 
-_MOST_THREADS = 8
-_PROBE_TOKENS = 16
-_PROBE_ROUNDS = 4
-_PROBE_PARAMETERS = 200_000_000  # a larger model's probe would take longer than it saves
-_PROBE_EVERY_S = 10.0
 _BATCH_TOKENS = 512  # what llama.cpp computes at once
 _METADATA_BYTES = 1 << 20
 
@@ -72,40 +65,8 @@ def _log() -> _Log:
     return _Log()
 
 
-def default_threads() -> int:
-    """Return the physical cores that this process may use, by affinity and cgroup quota, at most 8.
-
-    llama.cpp's threads spin between operations, so one more than there are free cores costs more than it gives.
-    """
-    if not hasattr(os, "sched_getaffinity"):
-        return max(1, min(_MOST_THREADS, (os.cpu_count() or 2) // 2))
-    usable = os.sched_getaffinity(0)
-    cores = {_core(cpu) for cpu in usable}
-    return max(1, min(_MOST_THREADS, len(cores), _quota() or len(cores)))
-
-
-def _core(cpu: int) -> str:
-    path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except OSError:
-        return str(cpu)
-
-
-def _quota() -> int | None:
-    with contextlib.suppress(OSError, ValueError):
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return max(1, int(quota) // int(period))
-    with contextlib.suppress(OSError, ValueError):
-        folder = Path("/sys/fs/cgroup/cpu")
-        quota_us = int((folder / "cpu.cfs_quota_us").read_text(encoding="ascii"))
-        period_us = int((folder / "cpu.cfs_period_us").read_text(encoding="ascii"))
-        return max(1, quota_us // period_us) if quota_us > 0 else None
-    return None
-
-
 class NativeModel:
-    """A loaded model, and after `open` one context in which many sequences share their memory cells."""
+    """A loaded model with its vocabulary; `open` gives contexts to compute in."""
 
     def __init__(self, path: Path, n_gpu_layers: int) -> None:
         """Load the file.
@@ -119,7 +80,7 @@ class NativeModel:
         self._api: Any = llama_cpp.llama_cpp
         self.path = path
         self._model: Any = None
-        self._context: Any = None
+        self._contexts: list[NativeContext] = []
         _log().install()
         params = self._api.llama_model_default_params()
         self.offload: bool = n_gpu_layers != 0 and self._api.llama_supports_gpu_offload()
@@ -140,8 +101,8 @@ class NativeModel:
             )
         self.tokenize = lru_cache(maxsize=20_000)(self._tokenize)
 
-    def open(self, cells: int, sequences: int, threads: int, shared: bool) -> None:
-        """Make the context: `cells` tokens of memory for `sequences` sequences.
+    def open(self, cells: int, sequences: int, threads: int, shared: bool) -> NativeContext:
+        """Return a context of its own: `cells` tokens of memory for `sequences` sequences.
 
         Shared, the sequences take cells from one pool and a fork costs nothing, but attention passes over
         the cells of all of them. Otherwise each has its own equal part and a fork copies it.
@@ -149,74 +110,9 @@ class NativeModel:
         Raises:
             ModelError: when there is not enough memory.
         """
-        params = self._api.llama_context_default_params()
-        params.n_ctx = cells
-        params.n_batch = cells  # every token of a batch needs a cell, so no batch is larger
-        params.n_ubatch = min(cells, _BATCH_TOKENS)
-        params.n_seq_max = sequences
-        params.n_threads = params.n_threads_batch = threads
-        params.kv_unified = shared
-        params.no_perf = True
-        if hasattr(params, "n_outputs_max"):
-            # the default reserves logits for every token of a batch; one sequence more: a short ubatch
-            # of one token each is reserved for all of them
-            params.n_outputs_max = sequences
-        self._context = self._api.llama_init_from_model(self._model, params)
-        if not self._context:
-            raise ModelError(f"{self.path}: no memory for {cells} tokens of context: {_log().reason()}")
-        self._memory = self._api.llama_get_memory(self._context)
-        self.cells: int = self._api.llama_n_ctx(self._context)
-        self.sequences = sequences
-        self.shared = shared
-        self.threads = threads
-        self._probed_at = float("-inf")
-        self._batch, self._fields = self._make_batch(self.cells)
-
-    def _make_batch(self, size: int) -> tuple[Any, Any]:
-        import numpy as np
-
-        api = self._api
-        fields: dict[str, Any] = {
-            "token": np.zeros(size, np.int32),
-            "pos": np.zeros(size, np.int32),
-            "seq": np.zeros(size, np.int32),
-            "n_seq_id": np.ones(size, np.int32),
-            "logits": np.zeros(size, np.int8),
-        }
-        step = fields["seq"].itemsize
-        fields["seq_id"] = (fields["seq"].ctypes.data + step * np.arange(size)).astype(np.uintp)
-        batch = api.llama_batch()
-        for name, kind in api.llama_batch._fields_:
-            if name in fields:
-                setattr(batch, name, ctypes.cast(fields[name].ctypes.data, kind))
-        return batch, fields
-
-    def settle_threads(self, most: int, sequence: int) -> None:
-        """Set the thread count, at most `most`, that is fastest now; `sequence` must be free.
-
-        Threads wait for each other hundreds of times a batch by spinning: where another process is busy,
-        one thread can be ten times as fast as all. Asked again within ten seconds, nothing is measured.
-        """
-        now = time.monotonic()
-        large = self._api.llama_model_n_params(self._model) > _PROBE_PARAMETERS
-        if most < 2 or large or self.offload or now - self._probed_at < _PROBE_EVERY_S:
-            return
-        best = float("inf")
-        counts = sorted({1, most} | {count for count in (2, 4) if count < most})
-        for count in counts:
-            self._api.llama_set_n_threads(self._context, count, count)
-            took = self._probe(sequence)
-            if took < best * 0.95:
-                best, self.threads = took, count
-        self._api.llama_set_n_threads(self._context, self.threads, self.threads)
-        self._probed_at = time.monotonic()
-
-    def _probe(self, sequence: int) -> float:
-        start = time.perf_counter()
-        for _ in range(_PROBE_ROUNDS):
-            self.decode([(0, at, sequence, False) for at in range(_PROBE_TOKENS)])
-            self.drop(sequence)
-        return time.perf_counter() - start
+        context = NativeContext(self._api, self._model, self, cells, sequences, threads, shared)
+        self._contexts.append(context)
+        return context
 
     def metadata(self, key: str) -> str:
         """Return the text of a metadata key, "" where the file has none."""
@@ -278,6 +174,63 @@ class NativeModel:
         """Return the text of token ids, control tokens left out."""
         return b"".join(map(self.piece, ids)).decode("utf-8", "replace")
 
+    def close(self) -> None:
+        """Free the contexts and the model; may be called twice."""
+        for context in self._contexts:
+            context.close()
+        self._contexts = []
+        if self._model:
+            self._api.llama_model_free(self._model)
+            self._model = None
+
+
+class NativeContext:
+    """Memory and batch of one stream of computations over a model; made by `NativeModel.open`."""
+
+    def __init__(
+        self, api: Any, model: Any, owner: NativeModel, cells: int, sequences: int, threads: int, shared: bool
+    ) -> None:
+        self._api = api
+        self._path = owner.path
+        self._width = owner.vocabulary_size
+        params = api.llama_context_default_params()
+        params.n_ctx = cells
+        params.n_batch = cells  # every token of a batch needs a cell, so no batch is larger
+        params.n_ubatch = min(cells, _BATCH_TOKENS)
+        params.n_seq_max = sequences
+        params.n_threads = params.n_threads_batch = threads
+        params.kv_unified = shared
+        params.no_perf = True
+        if hasattr(params, "n_outputs_max"):
+            params.n_outputs_max = sequences  # the default reserves logits for every token of a batch
+        self._context: Any = api.llama_init_from_model(model, params)
+        if not self._context:
+            raise ModelError(f"{self._path}: no memory for {cells} tokens of context: {_log().reason()}")
+        self._memory = api.llama_get_memory(self._context)
+        self.cells: int = api.llama_n_ctx(self._context)
+        self.sequences = sequences
+        self.shared = shared
+        self._batch, self._fields = self._make_batch(self.cells)
+
+    def _make_batch(self, size: int) -> tuple[Any, Any]:
+        import numpy as np
+
+        api = self._api
+        fields: dict[str, Any] = {
+            "token": np.zeros(size, np.int32),
+            "pos": np.zeros(size, np.int32),
+            "seq": np.zeros(size, np.int32),
+            "n_seq_id": np.ones(size, np.int32),
+            "logits": np.zeros(size, np.int8),
+        }
+        step = fields["seq"].itemsize
+        fields["seq_id"] = (fields["seq"].ctypes.data + step * np.arange(size)).astype(np.uintp)
+        batch = api.llama_batch()
+        for name, kind in api.llama_batch._fields_:
+            if name in fields:
+                setattr(batch, name, ctypes.cast(fields[name].ctypes.data, kind))
+        return batch, fields
+
     def decode(self, tokens: Sequence[Token]) -> Logits:
         """Compute tokens in one batch and return the logits wanted, (B, V) float32, valid until the next call.
 
@@ -294,12 +247,12 @@ class NativeModel:
         self._batch.n_tokens = count
         code = self._api.llama_decode(self._context, self._batch)
         if code:
-            raise ModelError(f"{self.path}: llama.cpp stopped with code {code}: {_log().reason()}")
+            raise ModelError(f"{self._path}: llama.cpp stopped with code {code}: {_log().reason()}")
         wanted = int(table[:, 3].sum())
         if not wanted:
-            return np.empty((0, self.vocabulary_size), np.float32)
+            return np.empty((0, self._width), np.float32)
         pointer = self._api.llama_get_logits(self._context)
-        return np.ctypeslib.as_array(pointer, (wanted, self.vocabulary_size))
+        return np.ctypeslib.as_array(pointer, (wanted, self._width))
 
     def fork(self, source: int, target: int) -> None:
         """Let a sequence begin with all that another one holds."""
@@ -315,13 +268,10 @@ class NativeModel:
             self._api.llama_memory_clear(self._memory, False)
 
     def close(self) -> None:
-        """Free context and model; may be called twice."""
+        """Free the context; may be called twice."""
         if self._context:
             self._api.llama_free(self._context)
             self._context = None
-        if self._model:
-            self._api.llama_model_free(self._model)
-            self._model = None
 
 
 def _check_file(path: Path) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from docgen_plugin.errors import DocgenError
 from docgen_training.corpus import clean_text
 from docgen_training.encode import Recipe, encode_records
 from docgen_training.pretrain import Batch, Plan, Share, batch_loss, build_model, pretrain, tree_mask
 from docgen_training.records import read_records, write_records
 from docgen_training.synthesize import UNCLEAR, synthesize
 from docgen_training.vocabulary import Vocabulary, train_vocabulary
+
+from docgen_plugin.errors import DocgenError
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,7 @@ def test_a_step_lowers_the_loss_and_a_run_resumes(runs, tmp_path):
     import torch
 
     vocabulary = Vocabulary(runs / "tokenizer.model")
-    plan = Plan(hidden=64, layers=2, heads=2, inner=96, steps=12, rows=4, seed=1)
+    plan = Plan(hidden=64, layers=2, heads=2, inner=96, steps=12, rows=4, seed=1, threads=1)
     share = Share(runs / "rows.npz", 1.0, 1.0)
     pretrain(plan, [share], vocabulary.size, tmp_path / "out", runs / "tokenizer.model")
     first = torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)

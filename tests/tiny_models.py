@@ -25,6 +25,9 @@ from docgen_plugin.prompt import GRAMMAR
 __all__ = [
     "CHATML",
     "Shape",
+    "bespoke_gguf",
+    "instruct_gguf",
+    "quantised",
     "synthetic_request",
     "synthetic_tables",
     "tiny_bespoke_gguf",
@@ -70,6 +73,7 @@ _SAYINGS = (
     "Whether the {noun} has a {part}; empty where it does not apply",
 )
 
+_SHARP = 3.0
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -89,7 +93,7 @@ class Shape:
     inner: int = 128
     context: int = 1024
     vocabulary: int = 0  # pieces, made up with pieces that no text has; 0 for as many as were learnt
-    end_pull: float = 2.7  # constant added to the end mark's logit, in deviations of the others
+    end_pull: float = 1.8  # constant added to the end mark's logit, in deviations of the others
 
 
 def synthetic_tables(count: int, columns: int, seed: int = 0) -> Iterator[Table]:
@@ -169,6 +173,7 @@ def write_gguf(
     pieces: Any = sentencepiece.SentencePieceProcessor(model_file=str(vocabulary))
     writer = gguf.GGUFWriter(str(path), architecture)
     writer.add_name(path.stem)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.hidden)
     writer.add_block_count(shape.layers)
@@ -234,7 +239,8 @@ def _weights(shape: Shape, size: int, end: int, seed: int) -> Iterator[tuple[str
     yield "output.weight", output.astype(np.float16)
     for layer in range(shape.layers):
         for name, rows, columns in _block(hidden, inner):
-            values = matrix(rows, columns, 0.7)
+            # sharp attention, so that an answer depends on single tokens of the prompt
+            values = matrix(rows, columns, _SHARP if name in ("attn_q", "attn_k") else 0.7)
             if rows == hidden and name in ("attn_output", "ffn_down"):
                 values[0, :] = 0.0
             yield f"blk.{layer}.{name}.weight", values.astype(np.float16)
@@ -266,7 +272,18 @@ def instruct_gguf(path: Path, template: str = CHATML) -> Path:
     vocabulary = path.with_suffix(".model")
     _chat_vocabulary(vocabulary, 640)
     chat = [("tokenizer.chat_template", template)] if template else []
-    return write_gguf(path, vocabulary, Shape(context=4096, end_pull=2.2), end="<|im_end|>", metadata=chat)
+    return write_gguf(path, vocabulary, Shape(context=4096, end_pull=1.9), end="<|im_end|>", metadata=chat)
+
+
+def quantised(path: Path, source: Path) -> Path:
+    """Write a model with Q8_0 weights and return its path."""
+    from llama_cpp import llama_cpp
+
+    params = llama_cpp.llama_model_quantize_default_params()
+    params.ftype = llama_cpp.LLAMA_FTYPE_MOSTLY_Q8_0
+    params.nthread = 1
+    assert llama_cpp.llama_model_quantize(bytes(source), bytes(path), params) == 0
+    return path
 
 
 @pytest.fixture(scope="session")
