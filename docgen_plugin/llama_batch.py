@@ -12,7 +12,7 @@ where every run computes the same numbers: the text does not depend on its neigh
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -89,7 +89,7 @@ class _Running:
     logprob: float = 0.0
 
 
-def answer(context: NativeContext, rules: Rules, units: Iterable[Unit]) -> Iterator[Reply]:
+def answer(context: NativeContext, rules: Rules, units: Iterable[Unit]) -> Generator[Reply]:
     """Yield one reply for every question, as they are ready; units are taken as room becomes free.
 
     Raises:
