@@ -16,9 +16,19 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from docgen_plugin.errors import LedgerError
 from docgen_plugin.migrations import MIGRATIONS, versions
 
-__all__ = ["Database"]
+__all__ = ["Database", "with_driver"]
 
 _BUSY_TIMEOUT_S = 10
+
+# a URL without a driver takes the one that our extras install
+_DRIVERS = {
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "oracle": "oracle+oracledb",
+}
+
 _IGNORED = "*\n"  # the folder's own .gitignore: a ledger in SQLite is one person's working file
 
 
@@ -171,12 +181,22 @@ def _parse(location: str | Path) -> URL:
         # NOTE: never through a text: a folder's name may hold "?" or "#"
         return URL.create("sqlite", database=str(Path(location).expanduser()))
     try:
-        return sqlalchemy.make_url(location)
+        return with_driver(sqlalchemy.make_url(location.strip()))
     except (SQLAlchemyError, ValueError) as err:
         raise LedgerError(
             "the ledger's address is not a URL that SQLAlchemy reads; give a file for SQLite, or something like "
             "postgresql+psycopg://user@host/name"
         ) from err
+
+
+def with_driver(url: URL) -> URL:
+    """Return a database's URL with its dialect in lower case and, where it names no driver, ours.
+
+    >>> with_driver(sqlalchemy.make_url("MySQL://host/shop")).drivername
+    'mysql+pymysql'
+    """
+    name = url.drivername.lower()
+    return url.set(drivername=_DRIVERS.get(name, name))
 
 
 def _line(err: object) -> str:

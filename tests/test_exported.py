@@ -23,7 +23,7 @@ PINNED = {
         "columns_progress", "count", "emit", "say", "show", "table_lines", "visible", "visible_lines", "working",
     ],
     "docgen_plugin.coverage": ["Coverage", "TableCoverage", "measure", "percent"],
-    "docgen_plugin.database": ["Database"],
+    "docgen_plugin.database": ["Database", "with_driver"],
     "docgen_plugin.descriptions_file": ["render", "write"],
     "docgen_plugin.errors": ["ConfigError", "DocgenError", "LedgerError", "ModelError", "SourceError", "WriteError"],
     "docgen_plugin.freshness": ["Turn", "fingerprint", "judge", "same_evidence", "same_text"],

@@ -23,6 +23,7 @@ from docgen_plugin.errors import SourceError
 from docgen_plugin.hookspecs import hookimpl
 from docgen_plugin.model import Catalog, Column, ColumnRef, ForeignKey, Table
 from docgen_plugin.plugins import manager
+from docgen_plugin.store import Ledger
 from tests import servers
 from tests.servers import PASSWORD, execute
 
@@ -89,6 +90,7 @@ URLS = [
     ("snowflake://me:s3cret@account/db/schema?warehouse=w", "snowflake://account/db/schema"),
     ("databricks://token:s3cret@host?http_path=/x&catalog=main&schema=shop", "databricks://host/main/shop"),
     ("oracle://me:s3cret@host/?service_name=prod", "oracle://host:1521/prod"),
+    (" PostgreSQL://me:s3cret@db.example/shop\n", "postgresql://db.example:5432/shop"),
     ("duckdb:///:memory:", "duckdb://:memory:"),
     ("sqlite://", "sqlite://:memory:"),
 ]
@@ -120,6 +122,8 @@ BAD = [
     ("postgresql://me:s3cret@host:port/db", r"postgresql://\.\.\. cannot be read as a database URL"),
     ("sqlite:////no/such/file.db", r"sqlite:////no/such/file.db: no such file"),
     ("duckdb:////no/such/file.db", r"duckdb:////no/such/file.db: no such file"),
+    (" PostgreSQL://me:s3cret@host:port/db", r"PostgreSQL://\.\.\. cannot be read as a database URL"),
+    ("\tMariaDB://me:s3cret@127.0.0.1:1/db ", r"cannot connect to mariadb://127.0.0.1:1/db: .*refused"),
     ("postgresql://me:s3cret@127.0.0.1:1/db", r"cannot connect to postgresql://127.0.0.1:1/db: .*refused"),
     ("mariadb://me:s3cret@127.0.0.1:1/db", r"cannot connect to mariadb://127.0.0.1:1/db: .*refused"),
 ]
@@ -142,6 +146,19 @@ def test_wrong_password_is_refused_without_showing_it(request, fixture):
         read_catalog(wrong, Config())
     assert "wr/ng" not in str(caught.value)
     assert "wr%2Fng" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fixture", ["postgres_url", "mariadb_url"])
+def test_url_without_a_driver_opens_the_catalog_and_the_ledger(request, fixture):
+    url = request.getfixturevalue(fixture)
+    scheme, _, rest = url.partition("://")
+    bare = f"{scheme.partition('+')[0].upper()}://{rest}"
+    execute(url, "CREATE TABLE t (a int)")
+    assert [table.name for table in read(bare).tables] == ["t"]
+    with Ledger(bare) as ledger:
+        assert ledger.counts("shop") == []
+    assert "docgen_suggestion" in {table.name for table in read(bare).tables}
 
 
 def test_file_that_is_no_database(tmp_path):

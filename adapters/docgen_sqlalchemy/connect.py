@@ -14,21 +14,13 @@ import sqlalchemy
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from docgen_plugin.database import with_driver
 from docgen_plugin.errors import SourceError
 
 __all__ = ["Database", "database", "reading", "reason", "writing"]
 
 # seconds to wait for a server that does not answer, unless the URL says otherwise
 _CONNECT_TIMEOUT_S = 10
-
-# a URL without a driver takes the one that our extras install
-_DRIVERS = {
-    "postgresql": "postgresql+psycopg",
-    "postgres": "postgresql+psycopg",
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-    "oracle": "oracle+oracledb",
-}
 
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521, "redshift": 5439}
 
@@ -81,14 +73,13 @@ def database(source: str) -> Database:
         SourceError: when the URL cannot be read.
     """
     try:
-        url = make_url(source)
+        url = with_driver(make_url(source.strip()))
     except (ArgumentError, ValueError) as err:
-        scheme = source.partition("://")[0]
+        scheme = source.strip().partition("://")[0]
         raise SourceError(
             f"{scheme}://... cannot be read as a database URL: expected "
             f"{scheme}://user:password@host:port/database, with special characters of the password escaped"
         ) from err
-    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
     return Database(url, _name(url))
 
 

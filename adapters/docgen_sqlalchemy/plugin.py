@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_catalog", "write_descriptions"]
 
-_URL = re.compile(r"^[a-z][a-z0-9_]*(\+[a-z0-9_]+)?://")
+_URL = re.compile(r"\s*[a-z][a-z0-9_]*(\+[a-z0-9_]+)?://", re.IGNORECASE)
 
 
 # NOTE: asked last, because any "name://" looks like a database URL: a plugin with a scheme of its own comes first
