@@ -22,6 +22,7 @@ from docgen_plugin.claims import (
 )
 from docgen_plugin.concepts import lexicon
 from docgen_plugin.model import Catalog, Column, Table
+from docgen_plugin.support import unsupported
 from docgen_plugin.words import abbreviations, display_forms, entity_words, name_words, split_identifier
 
 __all__ = ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"]
@@ -133,8 +134,13 @@ class Checker:
         answer: str,
         logprob: float = 0.0,
         hints: Sequence[str] = (),
+        strict: bool = False,
     ) -> Verdict:
-        """Return what is left of an answer for a column, or with column None for the table itself."""
+        """Return what is left of an answer for a column, or with column None for the table itself.
+
+        `strict` is for models that know little beyond the dictionary: every word must be held up by the
+        input or belong to the dictionary's voice, see `support`.
+        """
         opaque = self.opaque(table, column)
         if opaque is not None:
             return opaque
@@ -153,6 +159,9 @@ class Checker:
                 reasons.append(reason)
                 text = _tidy(repaired)
         fault = self._fault(text, table, column, evidence)
+        if strict and not fault:
+            guess = unsupported(text, table, column, evidence)
+            fault = f"guesses {guess}" if guess else "" if answer[:1].isupper() else "garbled"
         if fault:
             return self.unclear(*reasons, fault)
         if _is_reordered_name(text, table, column):

@@ -1,0 +1,145 @@
+"""Whether the words of a small model's text are held up by what it was shown.
+
+The bespoke model says little that its dictionary does not: a word that is neither the dictionary's glue
+("monetary amount", "date on which") nor somewhere in the input is a guess, however fluent the sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import cache
+
+from docgen_plugin.claims import Evidence
+from docgen_plugin.concepts import lexicon, printed
+from docgen_plugin.model import Column, Table
+from docgen_plugin.words import display_forms, entity_words, family, name_words, plural, singular
+
+__all__ = ["composed_grain", "unsupported"]
+
+# a word of this many concept texts belongs to the voice, not to a subject
+_GLUE_TEXTS = 3
+# things in general: naming one claims nothing
+_ABSTRACT = frozenset(
+    "record row event item system source value unit period date time day week month year number amount code name "
+    "list group share person party process step list level part position place point kind type way end start".split()
+)
+_OPENING = re.compile(
+    r"^(?:One row per|Unique identifier of the|Surrogate key of the|Name by which the) (.+?)(?:,| is known|[.:])"
+)
+_LISTED = re.compile(r"with its (.+?)\.?$")
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_SHARED_LETTERS = 5
+_AUDIT = frozenset(
+    "created updated modified deleted loaded inserted synced etl batch dbt row hash version source file timestamp".split()
+)
+_LISTED_COLUMNS = 3
+# what kind of column it is: a text says that in its own words
+_ROLES = frozenset(
+    "id key code number date time timestamp at on by flag indicator is has can was amount count total type name num "
+    "of to in for the and per description text value status desc datetime day year month min max avg sum percent "
+    "percentage ratio rate quantity price cost flags ids codes no first last current previous".split()
+)
+
+
+@cache
+def _glue() -> frozenset[str]:
+    """Return the words of the dictionary's voice: in many concept texts, and not the name of a thing."""
+    known = lexicon()
+    counts = Counter(
+        word
+        for concept in known.concepts
+        for word in set(_WORD.findall(re.sub(r"\{\w+\}", " ", concept.text.lower())))
+    )
+    things = {name.split()[-1] for name in known.entities} - _ABSTRACT
+    return frozenset(
+        word for word, count in counts.items() if count >= _GLUE_TEXTS and singular(word) not in things
+    )
+
+
+def unsupported(text: str, table: Table, column: Column | None, evidence: Evidence) -> str:
+    """Return the first thing a text says that nothing in the input holds up, "" when there is none.
+
+    >>> table = Table("kilns", "kilns", columns=(Column("id", "int", primary_key=True),))
+    >>> evidence = Evidence.of(table, table.columns[0], ())
+    >>> unsupported("Unique identifier of the shipment.", table, table.columns[0], evidence)
+    'shipment'
+    >>> unsupported("Unique identifier of the kiln.", table, table.columns[0], evidence)
+    ''
+    """
+    opening = _OPENING.match(text)
+    if opening and (column is None or column.primary_key or text.startswith("Unique")):
+        thing = opening[1].lower()
+        if thing != printed(entity_words(table.name)).lower() and thing not in evidence.text:
+            return thing
+    listed = _LISTED.search(text) if column is None else None
+    if listed:
+        return _unlisted(listed[1], table)
+    said = _WORD.findall(text.lower())
+    for word in said:
+        if word not in _glue() and not _held(word, evidence):
+            return word
+    return "" if column is None or _covers(said, table, column) else "nothing of the name"
+
+
+def _covers(said: list[str], table: Table, column: Column) -> bool:
+    """Return whether at least half of the telling words of a column's name come back in a text, in any shape."""
+    telling = [word for word in name_words(column.name) if word.isalpha() and word not in _ROLES]
+    telling = [word for word in telling if word not in entity_words(table.name)] or []
+    found = sum(any(_stem(word) == other[: len(_stem(word))] for other in said) for word in telling)
+    return found * 2 >= len(telling)
+
+
+def _stem(word: str) -> str:
+    return word[: max(_SHARED_LETTERS, len(word) - 4)] if len(word) > _SHARED_LETTERS else singular(word)
+
+
+def _held(word: str, evidence: Evidence) -> bool:
+    if len(word) < 3 or any(evidence.knows(form) for form in (word, singular(word), plural(word))):
+        return True
+    if word in display_forms():
+        return evidence.knows(word)
+    # canceled, cancellation: one word in two shapes
+    return len(word) > _SHARED_LETTERS and any(
+        other.startswith(_stem(word)) for words in (evidence.own, evidence.near) for other in words
+    )
+
+
+def _unlisted(items: str, table: Table) -> str:
+    """Return the first of "a, b and c" that is no column of the table or comes twice, "" when all are."""
+    names = [{singular(word) for word in name_words(column.name)} for column in table.columns]
+    seen: set[str] = set()
+    for item in re.split(r", | and ", items.lower()):
+        words = {singular(word) for word in _WORD.findall(item)}
+        if not words or item in seen or not any(words <= name for name in names):
+            return item or "nothing"
+        seen.add(item)
+    return ""
+
+
+def composed_grain(table: Table) -> str:
+    """Return what one row of a table is, from its name and its first telling columns; "" when none is telling.
+
+    >>> columns = (Column("id", "int", primary_key=True), Column("cust_id", "int"), Column("order_dt", "date"))
+    >>> composed_grain(Table("orders", "orders", columns=columns))
+    'One row per order, with its customer and order date.'
+    """
+    entity = entity_words(table.name)
+    telling: list[str] = []
+    for column in table.columns:
+        words = name_words(column.name)
+        if words[-1:] in (("id",), ("key",), ("code",)) and words[:-1]:
+            words = words[:-1]
+        dull = not 1 <= len(words) <= 4 or words == entity or not _AUDIT.isdisjoint(words)
+        if dull or column.primary_key or family(column.type) in ("bool", "json", "array", "binary", "ts"):
+            continue
+        said = printed(words)
+        if (
+            all(word.isalpha() and len(word) > 2 and re.search(r"[aeiouy]", word) for word in words)
+            and said not in telling
+        ):
+            telling.append(said)
+    picked = telling[:_LISTED_COLUMNS]
+    if len(picked) < 2:
+        return ""
+    return f"One row per {printed(entity)}, with its {', '.join(picked[:-1])} and {picked[-1]}."
