@@ -80,10 +80,11 @@ def write_card(checkpoint: Path, model: Path, scores: Path, out: Path) -> None:
         "",
         f"## {len(found['outputs'])} random outputs, good and bad",
         "",
-        "| table.column | type | with the dictionary's hint | without |",
-        "|---|---|---|---|",
+        "| table.column | type | suggested | origin | the model alone, without a hint |",
+        "|---|---|---|---|---|",
         *(
-            f"| `{one['table']}.{one['column']}` | {one['type']} | {_cell(one['model'])} | {_cell(one['without_hint'])} |"
+            f"| `{one['table']}.{one['column']}` | {one['type']} | {_cell(one['suggested'])} "
+            f"| {one['origin']} | {_cell(one['without_hint'])} |"
             for one in found["outputs"]
         ),
         "",

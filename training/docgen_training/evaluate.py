@@ -6,15 +6,20 @@ docgen-train evaluate docgen_plugin/models/docgen-base.gguf --data valid.jsonl.x
 from __future__ import annotations
 
 import random
+import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from docgen_plugin.concepts import lexicon, printed
 from docgen_plugin.config import Config
 from docgen_plugin.generate import Generator, TableRequest, load
-from docgen_plugin.model import Column, Table
+from docgen_plugin.model import Catalog, Column, Table
+from docgen_plugin.pipeline import suggest
+from docgen_plugin.store import Ledger
 from docgen_plugin.words import entity_words, name_words
 from docgen_training.records import Record
 from docgen_training.synthesize import UNCLEAR
@@ -133,6 +138,29 @@ def generate_texts(
     return texts, len(texts) / (time.perf_counter() - began)
 
 
+def served_texts(
+    generator: Generator, tables: Sequence[Table], config: Config
+) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
+    """Return what a user of `docgen suggest` gets for every described column: texts and their origins.
+
+    The whole pipeline runs: dictionary, hints, the model, grounding; with a ledger that is thrown away.
+    """
+    described = {(table.key, column.name) for table, column in _described(tables)}
+    bare = tuple(
+        replace(table, description="", columns=tuple(replace(c, description="") for c in table.columns))
+        for table in tables
+    )
+    with tempfile.TemporaryDirectory() as scratch, Ledger(Path(scratch) / "ledger.db") as ledger:
+        catalog = Catalog("evaluation", "records", bare)
+        suggest("evaluation", config, ledger, lambda: generator, catalog=catalog)
+        found = [row.suggestion for row in ledger.rows("evaluation")]
+    kept = [one for one in found if (one.ref.table, one.ref.column) in described]
+    return (
+        {(one.ref.table, one.ref.column): one.text for one in kept},
+        {(one.ref.table, one.ref.column): one.origin for one in kept},
+    )
+
+
 def evaluate(model: str, records: Iterable[Record], tables: int, seed: int, config: Config) -> dict[str, Any]:
     """Return scores by system, and 40 random outputs with what stood in the source.
 
@@ -152,8 +180,10 @@ def evaluate(model: str, records: Iterable[Record], tables: int, seed: int, conf
         plain, rate = generate_texts(generator, chosen, hinted=False)
         systems["model without hints"] = score(chosen, plain, rate)
         texts, rate = generate_texts(generator, chosen, hinted=True)
-        systems["model"] = score(chosen, texts, rate)
+        systems["model with hints"] = score(chosen, texts, rate)
         version = generator.name
+        served, origins = served_texts(generator, chosen, config)
+        systems["docgen suggest"] = score(chosen, served)
     finally:
         generator.close()
     places = [(table, column) for table, column in _described(chosen)]
@@ -162,11 +192,14 @@ def evaluate(model: str, records: Iterable[Record], tables: int, seed: int, conf
         "model": version,
         "tables": len(chosen),
         "systems": {name: asdict(scores) for name, scores in systems.items()},
+        "origins": dict(Counter(origins.values())),
         "outputs": [
             {
                 "table": table.name,
                 "column": column.name,
                 "type": column.type,
+                "suggested": served.get((table.key, column.name), ""),
+                "origin": origins.get((table.key, column.name), ""),
                 "model": texts.get((table.key, column.name), ""),
                 "without_hint": plain.get((table.key, column.name), ""),
                 "human": column.description,
