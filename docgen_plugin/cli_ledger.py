@@ -41,7 +41,7 @@ def review(session: Session, select: tuple[str, ...]) -> None:
     from docgen_plugin import targets
     from docgen_plugin.review import terminal
 
-    catalog = session.catalog()
+    catalog = session.catalog(select)
     with session.ledger(create=False) as ledger:
         targets.refresh(catalog, ledger)
         rows = targets.ordered(catalog, ledger, session.config, ("suggested",), select)
@@ -77,7 +77,7 @@ def accept(
     from docgen_plugin import targets
     from docgen_plugin.store import Decision
 
-    catalog = session.catalog()
+    catalog = session.catalog(select)
     with session.ledger(create=False) as ledger:
         targets.refresh(catalog, ledger)
         rows = targets.ordered(catalog, ledger, session.config, ("suggested",), select)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,19 +40,22 @@ class Session:
         with working("opening the ledger"):
             return Ledger(self.config.ledger or self.folder / ".docgen" / "ledger.db", create)
 
-    def catalog(self) -> Catalog:
+    def catalog(self, select: Sequence[str] = ()) -> Catalog:
         """Return the catalog of this source, its notes shown on standard error.
 
         Raises:
             SourceError: when it cannot be read.
+            ConfigError: when the settings and `select` leave nothing of it.
         """
         from docgen_plugin.console import say, visible, working
         from docgen_plugin.pipeline import read_catalog
+        from docgen_plugin.selection import require_choice
 
         with working("reading the catalog"):
             catalog = read_catalog(self.source, self.config)
         for note in catalog.notes:
             say(f"note: {visible(note)}")
+        require_choice(catalog, self.config, select)
         return catalog
 
 

@@ -48,7 +48,7 @@ def suggest(session: Session, select: tuple[str, ...], machine: bool) -> None:
     """
     from docgen_plugin import pipeline
 
-    catalog = session.catalog()
+    catalog = session.catalog(select)
     with session.ledger(create=True) as ledger, columns_progress("suggesting") as progress:
         report = pipeline.suggest(
             session.source, session.config, ledger, lambda: _loaded(session), select, progress, catalog
@@ -116,7 +116,7 @@ def apply(
         raise click.UsageError("--force goes with --to")
     from docgen_plugin import pipeline
 
-    catalog = session.catalog()
+    catalog = session.catalog(select)
     with session.ledger(create=False) as ledger:
         if to:
             from docgen_plugin import descriptions_file, targets

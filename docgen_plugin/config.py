@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any, get_type_hints
 from docgen_plugin.errors import ConfigError
 
 __all__ = ["Config", "load_config"]
+
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]+:")
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,14 @@ class Config:
 def load_config(folder: Path, overrides: dict[str, Any] | None = None) -> Config:
     """Return the settings for a folder: defaults, then the nearest file upwards, environment, overrides.
 
+    A relative path in the file is relative to the file, anywhere else to the working folder.
+
     Raises:
         ConfigError: for a file that is not TOML, an unknown key or a value of the wrong type.
     """
     config = Config()
     path, values = _find_file(folder.resolve())
-    config = _merge(config, values, str(path))
+    config = _anchored(_merge(config, values, str(path)), path.parent)
     for spec in fields(Config):
         name = f"DOCGEN_{spec.name.upper()}"
         if name in os.environ:
@@ -68,8 +74,45 @@ def _find_file(folder: Path) -> tuple[Path, dict[str, Any]]:
             return own, _read_toml(own)
         project = parent / "pyproject.toml"
         if project.is_file():
-            return project, _read_toml(project).get("tool", {}).get("docgen", {})
+            tools = _table(_read_toml(project).get("tool", {}), f"{project}: tool")
+            return project, _table(tools.get("docgen", {}), f"{project}: tool.docgen")
     return folder, {}
+
+
+def _table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where} wants a table of settings, found {value!r}")
+    return value
+
+
+def _anchored(config: Config, folder: Path) -> Config:
+    """Return the settings of a file in `folder` with its relative paths made absolute."""
+    return replace(
+        config,
+        ledger=_anchored_ledger(config.ledger, folder),
+        profiles_dir=_anchored_path(config.profiles_dir, folder),
+        # any other word is the name that a plugin knows its model by
+        model=_anchored_path(config.model, folder)
+        if config.model.endswith(".gguf") or (folder / config.model).is_file()
+        else config.model,
+    )
+
+
+def _anchored_path(value: str, folder: Path) -> str:
+    if not value or value.startswith("~") or _SCHEME.match(value):
+        return value
+    return str(folder / value)
+
+
+def _anchored_ledger(value: str, folder: Path) -> str:
+    """Return a ledger's address with the relative file of a SQLite URL made absolute, too."""
+    scheme, mark, file = value.partition(":///")
+    if not (mark and scheme.startswith("sqlite")):
+        return _anchored_path(value, folder)
+    if not file or file.startswith(("/", ":memory:", "file:")):
+        return value
+    # a plain file where that says the same: the folder's own name may hold what a URL reads otherwise
+    return f"{scheme}:///{folder / file}" if "?" in file else str(folder / file)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -92,7 +135,7 @@ def _coerce(key: str, value: Any, wanted: Any, where: str) -> Any:
     if wanted is int:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-        if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()):
             return int(value)
         raise ConfigError(f"{where}: {key} wants a whole number, found {value!r}")
     if wanted is str:

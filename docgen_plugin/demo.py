@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import as_file, files
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +20,9 @@ from docgen_plugin.console import show, visible, working
 from docgen_plugin.errors import SourceError
 
 __all__ = ["COMMANDS", "copy_shop", "yaml_diff"]
+
+# settings of the machine; those of the user's own project (ledger, include, ...) are not the demo's
+_KEPT = ("DOCGEN_MODEL", "DOCGEN_N_GPU_LAYERS", "DOCGEN_THREADS")
 
 
 @click.command()
@@ -34,8 +40,9 @@ def demo(model: str | None) -> None:
         show(f"the shop: {visible(str(folder))}")
         _build(folder)
         chosen = ["--model", model] if model else []
-        for verb in ("coverage", "suggest", "status", "accept", "apply", "suggest", "coverage"):
-            _run(folder, verb, *(chosen if verb == "suggest" else ()))
+        with _own_settings():
+            for verb in ("coverage", "suggest", "status", "accept", "apply", "suggest", "coverage"):
+                _run(folder, verb, *(chosen if verb == "suggest" else ()))
         show()
         show(yaml_diff(shop, folder).rstrip("\n"))
     show()
@@ -47,6 +54,17 @@ def _installed(name: str) -> bool:
         return find_spec(name) is not None
     except ModuleNotFoundError:
         return False
+
+
+@contextmanager
+def _own_settings() -> Iterator[None]:
+    """Take the DOCGEN_* variables that are not the demo's out of the environment for a while."""
+    names = [name for name in os.environ if name.startswith("DOCGEN_") and name not in _KEPT]
+    taken = {name: os.environ.pop(name) for name in names}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
 
 
 def copy_shop(shop: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +35,9 @@ _STANDS = ("accepted", "edited", "applied")
 _CONFIDENCE = {"inherited": 0.95, "reused": 0.9, "composed": 0.85}
 _DICTIONARY_LOGPROB = -0.7  # taken for a text of the dictionary: below what the model is sure of
 _FROM_DICTIONARY = "docgen-concepts"  # recorded as the model of a text that the concept dictionary gave
+
+# two letters at least: one is a drive of Windows
+_SCHEME = re.compile(r"\s*[A-Za-z][\w+.-]+:/*")
 
 Progress = Callable[[int, int], None]  # columns done, columns in all
 
@@ -80,10 +84,23 @@ def read_catalog(source: str, config: Config) -> Catalog:
     catalog: Catalog | None = manager().hook.read_catalog(source=source, config=config)
     if catalog is None:
         raise SourceError(
-            f"{source}: is neither a dbt project's folder nor a database URL that a plugin reads; "
+            f"{_shown(source)}: is neither a dbt project's folder nor a database URL that a plugin reads; "
             "give a folder with dbt_project.yml, or a URL such as postgresql://user@host/name"
         )
     return catalog
+
+
+def _shown(source: str) -> str:
+    """Return what the user typed without what may be a password.
+
+    >>> _shown("Postgresql://me:s3cret@host/name?password=s3cret"), _shown("some/folder")
+    ('Postgresql://host/name?...', 'some/folder')
+    """
+    scheme = _SCHEME.match(source)
+    if scheme is None:
+        return source
+    address, mark, _ = source[scheme.end() :].rpartition("@")[2].partition("?")
+    return f"{scheme[0]}{address}{mark}{'...' if mark else ''}"
 
 
 def suggest(
@@ -366,6 +383,6 @@ def _write(source: str, config: Config, changes: Sequence[Change], dry_run: bool
     )
     if report is None:
         raise WriteError(
-            f"{source}: no plugin writes descriptions to it; --to FILE.yml writes the accepted texts to a file"
+            f"{_shown(source)}: no plugin writes descriptions to it; --to FILE.yml writes the accepted texts to a file"
         )
     return report

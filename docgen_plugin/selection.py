@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from docgen_plugin.config import Config
-from docgen_plugin.model import Column, Table
+from docgen_plugin.errors import ConfigError
+from docgen_plugin.model import Catalog, Table
 
-__all__ = ["chosen_columns", "chosen_tables", "is_selected"]
+__all__ = ["chosen_tables", "is_selected", "require_choice"]
+
+_EXAMPLES = 3
 
 
 def _names(table: Table) -> tuple[str, ...]:
@@ -48,6 +52,31 @@ def is_selected(table: Table, column: str, globs: Sequence[str]) -> bool:
     return _matches(names, globs) or bool(column and _matches((f"{name}.{column}" for name in names), globs))
 
 
-def chosen_columns(table: Table, globs: Sequence[str]) -> tuple[Column, ...]:
-    """Return the columns of a table that the globs mean, in their order."""
-    return tuple(column for column in table.columns if is_selected(table, column.name, globs))
+def require_choice(catalog: Catalog, config: Config, select: Sequence[str] = ()) -> None:
+    """Return nothing when the globs mean at least one place, or the catalog has no table at all.
+
+    Raises:
+        ConfigError: when they mean none: a check that looks at nothing must not pass.
+    """
+    tables = list(chosen_tables(catalog.tables, config))
+    if not catalog.tables or any(
+        is_selected(table, ref.column, select) for table in tables for ref in table.refs()
+    ):
+        return
+    if tables:
+        what, globs, among = "table or column", select, tables
+    elif config.include:
+        what, globs, among = "table", config.include, list(catalog.tables)
+    else:
+        raise ConfigError(f"exclude leaves out every table; there are {len(catalog.tables):,}")
+    shown = ", ".join(map(repr, globs))
+    raise ConfigError(f"no {what} matches {shown}; {_for_instance(globs, among)}")
+
+
+def _for_instance(globs: Sequence[str], tables: Sequence[Table]) -> str:
+    """Return how many tables there are, with some names: those like what was asked for, else the first."""
+    names = list(dict.fromkeys(name for table in tables for name in _names(table)[:2]))
+    close = [name for glob in globs for name in get_close_matches(glob, names, _EXAMPLES)]
+    examples = ", ".join(list(dict.fromkeys(close or names))[:_EXAMPLES])
+    there = "is 1 table" if len(tables) == 1 else f"are {len(tables):,} tables"
+    return f"there {there}, for instance {examples}"

@@ -19,6 +19,7 @@ import yaml
 from click.testing import CliRunner
 
 from docgen_plugin.cli import cli
+from docgen_plugin.config import load_config
 from docgen_plugin.errors import SourceError
 from docgen_plugin.hookspecs import hookimpl
 from docgen_plugin.model import Catalog, Column, ColumnRef, Table
@@ -123,7 +124,6 @@ def test_a_projects_ledger_is_in_its_folder(shop, tmp_path, monkeypatch):
 def test_accept_narrowed(shop):
     docgen("suggest", "shop")
     assert "accepted 1 suggestion" in docgen("accept", "shop", "--select", "*.qty").stdout
-    assert "accepted 0 suggestions" in docgen("accept", "shop", "--include", "nothing*").stdout
     found = docgen("accept", "shop", "--min-confidence", "0.85").stdout
     assert "left 1 unclear" in found
     assert "below the confidence" in found
@@ -148,7 +148,40 @@ def test_coverage_fails_under_a_share(shop):
     failed = docgen("coverage", "shop", "--fail-under", "28.6", code=1)
     assert failed.stderr == "docgen: 28.5% documented, --fail-under wants 28.6%\n"
     assert as_json("coverage", "shop", "--fail-under", "99", code=1)["passed"] is False
-    assert "100.0%" in docgen("coverage", "shop", "--include", "nothing").stdout
+
+
+CHOICES = {
+    "include": (
+        ["--include", "nosuch"],
+        "no table matches 'nosuch'; there are 2 tables, for instance orders, ",
+    ),
+    "nearly": (
+        ["--include", "s.order"],
+        "no table matches 's.order'; there are 2 tables, for instance s.orders",
+    ),
+    "exclude": (["--exclude", "*"], "exclude leaves out every table; there are 2"),
+}
+SELECTS = {
+    "select": (["--select", "*.emial"], "no table or column matches '*.emial'; there are 2 tables, for inst"),
+    "left out": (
+        ["--exclude", "orders", "--select", "orders.total"],
+        "no table or column matches 'orders.total'; there is 1 table, for instance lines, s.lines",
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", ["suggest", "review", "accept", "apply", "status", "coverage"])
+def test_a_choice_of_nothing_is_an_error_not_a_pass(shop, verb):
+    selects = {} if verb in ("status", "coverage") else SELECTS
+    for options, message in (CHOICES | selects).values():
+        result = docgen(verb, "shop", *options, code=1)
+        assert result.stderr.startswith(f"docgen: {message}")
+        assert (len(result.stderr.splitlines()), result.stdout) == (1, "")
+
+
+def test_a_source_without_tables_is_no_wrong_choice(shop):
+    shop.tables = {}
+    assert "100.0%" in docgen("coverage", "shop", "--include", "orders").stdout
 
 
 def test_apply_says_why_something_was_left(shop):
@@ -226,6 +259,104 @@ def test_a_source_that_is_nothing_is_one_line(shop):
         result = docgen(verb, "nowhere", code=1)
         assert result.stderr.startswith("docgen: nowhere: is neither")
         assert (len(result.stderr.splitlines()), result.stdout) == (1, "")
+
+
+SECRETS = [
+    "Nosuchdb://me:s3cret@h/db",
+    " nosuchdb://me:s3c/s3cret@h/db",
+    "nosuchdb:/me:s3cret@h/db",
+    "nosuchdb:me:s3cret@h",
+    "nosuchdb+x://h/db?password=s3cret",
+]
+
+
+@pytest.mark.parametrize("source", SECRETS)
+def test_a_password_is_never_shown(shop, source):
+    class Readable:
+        @hookimpl(tryfirst=True)
+        def read_catalog(self, source, config):
+            return Catalog("shop", "fake", (LINES,))
+
+        @hookimpl(tryfirst=True)
+        def write_descriptions(self, source, changes, dry_run, config):
+            return None
+
+    outputs = []
+    if "://" not in source:  # the others are an adapter's to refuse
+        outputs.append(docgen("status", source, code=1).output)
+    with registered(Readable()):
+        docgen("suggest", source)
+        docgen("accept", source)
+        outputs.append(docgen("apply", source, code=1).output)
+    for output in outputs:
+        assert "s3c" not in output
+        assert "osuchdb" in output
+
+
+SETTINGS = {
+    'model = "own/x.gguf"': ("model", "{}/own/x.gguf"),
+    'model = "near.bin"': ("model", "{}/near.bin"),
+    'model = "remote:x"': ("model", "remote:x"),
+    'model = "house-model"': ("model", "house-model"),
+    'model = "~/x.gguf"': ("model", "~/x.gguf"),
+    'profiles_dir = "."': ("profiles_dir", "{}"),
+    'ledger = "team.db"': ("ledger", "{}/team.db"),
+    'ledger = "/team.db"': ("ledger", "/team.db"),
+    'ledger = "sqlite:///team.db"': ("ledger", "{}/team.db"),
+    'ledger = "sqlite:///team.db?timeout=1"': ("ledger", "sqlite:///{}/team.db?timeout=1"),
+    'ledger = "sqlite:////team.db"': ("ledger", "sqlite:////team.db"),
+    'ledger = "postgresql://h/x"': ("ledger", "postgresql://h/x"),
+    'ledger = ""': ("ledger", ""),
+}
+
+
+@pytest.mark.parametrize("line", SETTINGS)
+def test_paths_in_a_file_are_relative_to_the_file(shop, tmp_path, line):
+    key, wanted = SETTINGS[line]
+    (tmp_path / "docgen.toml").write_text(line, encoding="utf-8")
+    (tmp_path / "near.bin").touch()
+    folder = tmp_path / "models" / "deep"
+    folder.mkdir(parents=True)
+    assert getattr(load_config(folder), key) == wanted.format(tmp_path)
+
+
+def test_paths_on_the_command_line_and_in_the_environment_are_as_typed(shop, tmp_path, monkeypatch):
+    (tmp_path / "docgen.toml").write_text('ledger = "team.db"', encoding="utf-8")
+    monkeypatch.setenv("DOCGEN_LEDGER", "mine.db")
+    assert load_config(tmp_path).ledger == "mine.db"
+    assert load_config(tmp_path, {"ledger": "typed.db"}).ledger == "typed.db"
+
+
+def test_the_demo_leaves_the_users_own_settings_aside(shop, monkeypatch):
+    from docgen_plugin import demo
+
+    for name, value in {"LEDGER": "team.db", "INCLUDE": "fct_*", "THREADS": "1"}.items():
+        monkeypatch.setenv(f"DOCGEN_{name}", value)
+    seen = []
+    monkeypatch.setattr(demo, "_installed", lambda name: True)
+    monkeypatch.setattr(demo, "_build", lambda folder: None)
+    monkeypatch.setattr(demo, "_run", lambda folder, verb, *options: seen.append(load_config(folder)))
+    docgen("demo")
+    assert {(one.ledger, one.include, one.threads) for one in seen} == {("", (), 1)}
+    assert os.environ["DOCGEN_LEDGER"] == "team.db"
+
+
+BAD_FILES = {
+    "tool = 1": "pyproject.toml: tool wants a table of settings, found 1",
+    '[tool]\ndocgen = "x"': "pyproject.toml: tool.docgen wants a table of settings, found 'x'",
+}
+
+
+@pytest.mark.parametrize("text", BAD_FILES)
+def test_settings_of_the_wrong_shape_are_one_line(shop, tmp_path, text):
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    assert docgen("status", "shop", code=1).stderr.rstrip().endswith(BAD_FILES[text])
+
+
+@pytest.mark.parametrize("value", ["--5", "²", "-", "", "1.5", "9" * 5000])
+def test_what_is_no_whole_number_is_one_line(shop, monkeypatch, value):
+    monkeypatch.setenv("DOCGEN_THREADS", value)
+    assert "threads wants a whole number" in docgen("status", "shop", code=1).stderr
 
 
 def test_bad_settings_are_one_line(shop, tmp_path, monkeypatch):

@@ -41,7 +41,7 @@ PINNED = {
     "docgen_plugin.pipeline": ["ApplyReport", "SuggestReport", "apply", "read_catalog", "suggest"],
     "docgen_plugin.plugins": ["manager"],
     "docgen_plugin.review.terminal": ["review"],
-    "docgen_plugin.selection": ["chosen_columns", "chosen_tables", "is_selected"],
+    "docgen_plugin.selection": ["chosen_tables", "is_selected", "require_choice"],
     "docgen_plugin.store": ["Decision", "Event", "Ledger", "Row"],
     "docgen_plugin.targets": ["Target", "approved", "find", "ordered", "refresh"],
 }  # fmt: skip
