@@ -29,11 +29,9 @@ _DEFAULT = "docgen-base.gguf"
 # F16 and BF16 differ between one row and several. tests/benchmarks/engine.py measures the answers that differ.
 _NOISE_QUANTISED = 1e-4
 _NOISE_FLOAT = 0.005
-_FLOAT_TYPES = (
-    "0",
-    "1",
-    "32",
-)  # general.file_type: F32, F16, BF16 (ggml-org/llama.cpp, llama.h, llama_ftype)
+_GPU_FACTOR = 4  # a GPU has room for more at once
+# general.file_type F32, F16, BF16, or none said: ggml-org/llama.cpp, llama.h, enum llama_ftype
+_FLOAT_TYPES = ("", "0", "1", "32")
 
 
 class Dialect(Protocol):
@@ -112,10 +110,12 @@ def _dialect(model: NativeModel) -> Dialect:
 
 def _contexts(model: NativeModel, dialect: Dialect, threads: int) -> list[NativeContext]:
     """Return one context with all threads, or for a small model on the CPU one context a thread."""
-    each = (dialect.cells, dialect.sequences)
-    if dialect.shared or model.offload:
-        return [model.open(*each, threads, dialect.shared)]
-    return [model.open(*each, 1, dialect.shared) for _ in range(threads)]
+    cells, sequences = dialect.cells, dialect.sequences
+    if dialect.shared:
+        return [model.open(cells, sequences, threads, True)]
+    if model.offload:
+        return [model.open(cells * _GPU_FACTOR, sequences * _GPU_FACTOR, threads, False)]
+    return [model.open(cells, sequences, 1, False) for _ in range(threads)]
 
 
 def _rules(model: NativeModel, dialect: Dialect) -> Rules:
@@ -136,7 +136,7 @@ def _rules(model: NativeModel, dialect: Dialect) -> Rules:
 
 def _device(model: NativeModel, layers: int, threads: int) -> str:
     if model.offload:
-        return f"GPU, {'all' if layers < 0 else layers} layers"
+        return f"GPU ({model.backends()}), {'all' if layers < 0 else layers} layers"
     return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
 
 

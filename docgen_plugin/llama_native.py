@@ -114,6 +114,11 @@ class NativeModel:
         self._contexts.append(context)
         return context
 
+    def backends(self) -> str:
+        """Return what the build can compute on beside the CPU, e.g. "CUDA"."""
+        said = self._api.llama_print_system_info().decode("utf-8", "replace")
+        return ", ".join(name for name in re.findall(r"(\w+) : ", said) if name != "CPU") or "unnamed"
+
     def metadata(self, key: str) -> str:
         """Return the text of a metadata key, "" where the file has none."""
         buffer = ctypes.create_string_buffer(_METADATA_BYTES)

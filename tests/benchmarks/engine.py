@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,30 @@ def measure_speed(path: Path, threads: int, rounds: int, tables_of: dict[int, in
     calls.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Company:
+    """How many answers change when each column is asked alone instead of with all others."""
+
+    asked: int
+    changed: int
+    changed_without_margin: int  # were close calls not decided alone
+
+
+def measure_company(path: Path, threads: int, tables: int) -> Company:
+    """Return what becomes of the answers for some tables of 16 columns in other company."""
+    generator = LlamaGenerator(path, Config(threads=threads))
+    requests = [_columns_only(table) for table in synthetic_tables(tables, 16, seed=1)]
+    alone = [TableRequest(one.table, (name,), hints=one.hints) for one in requests for name in one.columns]
+    expected = {one.ref: one.text for request in alone for one in generator.describe([request])}
+    changed = []
+    rules = generator._rules
+    for margin in (rules.margin, 0.0):
+        generator._rules = replace(rules, margin=margin)
+        changed.append(sum(one.text != expected[one.ref] for one in generator.describe(requests)))
+    generator.close()
+    return Company(len(expected), *changed)
+
+
 def _columns_only(table: Table) -> TableRequest:
     request = synthetic_request(table)
     return TableRequest(table, request.columns, hints=request.hints)
@@ -110,7 +134,8 @@ def measure_memory(path: Path, threads: int, counts: Sequence[int]) -> Iterator[
     for count in counts:
         command = [sys.executable, "-m", "tests.benchmarks.engine", "--child", str(count)]
         command += ["--model", str(path), "--threads", str(threads)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        root = Path(__file__).parents[2]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=root)
         yield Memory(**json.loads(done.stdout))
 
 
@@ -159,12 +184,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tables_of = {width: max(1, options.columns // width) for width in WIDTHS}
         speeds = list(measure_speed(path, options.threads, options.rounds, tables_of))
         memories = list(measure_memory(path, options.threads, options.tables))
+        company = measure_company(path, options.threads, max(1, options.columns // 16))
         if options.json:
-            print(
-                json.dumps(
-                    {"speed": [asdict(one) for one in speeds], "memory": [asdict(one) for one in memories]}
-                )
-            )
+            print(json.dumps(_plain(speeds, memories, company)))
             return
         print(f"{path.name}, {options.threads} thread(s), {options.rounds} rounds")
         print("columns a table   engine col/s   calls col/s   ratio   same length")
@@ -173,6 +195,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(" tables   seconds   peak MB beyond the model   grown since the first answer")
         for run in memories:
             print(f"{run.tables:7} {run.seconds:9.2f} {run.peak_mb:26.1f} {run.growth_mb:30.1f}")
+        print(
+            f"of {company.asked} answers {company.changed} change when asked alone, "
+            f"{company.changed_without_margin} without the margin"
+        )
+
+
+def _plain(speeds: list[Speed], memories: list[Memory], company: Company) -> dict[str, Any]:
+    return {
+        "speed": [asdict(one) for one in speeds],
+        "memory": [asdict(one) for one in memories],
+        "company": asdict(company),
+    }
 
 
 if __name__ == "__main__":
