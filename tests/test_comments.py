@@ -50,7 +50,7 @@ GOLDEN = [
         'COMMENT ON COLUMN "a""b"."c.d"."E f" IS \'It\'\'s \\ 5%\'',
     ),
     ("duckdb", VIEW_COLUMN, 'COMMENT ON COLUMN "shop"."orders"."total" IS \'It\'\'s \\ 5%\''),
-    ("redshift", VIEW, "COMMENT ON VIEW \"shop\".\"orders\" IS 'It''s \\ 5%'"),
+    ("redshift", VIEW, "COMMENT ON VIEW \"shop\".\"orders\" IS 'It''s \\\\ 5%'"),
     ("trino", COLUMN, 'COMMENT ON COLUMN "shop"."orders"."total" IS \'It\'\'s \\ 5%\''),
     ("oracle", VIEW, "COMMENT ON TABLE \"shop\".\"orders\" IS 'It''s \\ 5%'"),
     ("oracle", MATERIALIZED, "COMMENT ON MATERIALIZED VIEW \"shop\".\"orders\" IS 'It''s \\ 5%'"),
@@ -103,6 +103,20 @@ GOLDEN = [
 )
 def test_statement_of_a_dialect(dialect, place, expected):
     assert comment_sql(dialect, place, SHORT) == expected
+
+
+LITERALS = [
+    ("postgresql", "'a\\'' b\n''\\'"),
+    ("redshift", "'a\\\\'' b\n''\\\\'"),
+    ("mariadb", "'a\\\\'' b\n''\\\\'"),
+    ("bigquery", r"'a\\\' b\n\'\\'"),
+    ("databricks", "'a\\\\\\' b\n\\'\\\\'"),
+]
+
+
+@pytest.mark.parametrize(("dialect", "expected"), LITERALS, ids=[row[0] for row in LITERALS])
+def test_backslash_quote_and_newline_in_a_literal(dialect, expected):
+    assert DIALECTS[dialect].literal("a\\' b\n'\\") == expected
 
 
 def test_statement_of_mysql_takes_the_definition_word_for_word():
@@ -537,7 +551,7 @@ def test_role_without_the_right_on_mariadb(mariadb_server, mariadb_url):
 
 @pytest.mark.slow
 def test_busy_table_is_an_error_not_a_wait(postgres_url, monkeypatch):
-    monkeypatch.setattr("docgen_sqlalchemy.write._LOCK_TIMEOUT_S", 1)
+    monkeypatch.setattr("docgen_sqlalchemy.send._LOCK_TIMEOUT_S", 1)
     execute(postgres_url, "CREATE TABLE free (a int)", "CREATE TABLE taken (a int)")
     engine = sqlalchemy.create_engine(postgres_url, poolclass=sqlalchemy.NullPool)
     changes = changes_for(read(postgres_url))

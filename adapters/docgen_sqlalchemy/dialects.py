@@ -36,6 +36,7 @@ class Rules:
     backslash: bool = False  # a backslash in a literal is an escape, so it is doubled
     backslash_quote: bool = False  # a quote in a literal is escaped with a backslash, not doubled
     backslash_name: bool = False  # so is the quote inside an identifier
+    one_line: bool = False  # a literal ends with its line: a newline is written as an escape
     prefix: str = ""  # before a literal
     column_limit: Limit = Limit()
     table_limit: Limit = Limit()
@@ -56,6 +57,8 @@ class Rules:
         if self.backslash:
             text = text.replace("\\", "\\\\")
         text = text.replace("'", "\\'" if self.backslash_quote else "''")
+        if self.one_line:
+            text = text.replace("\n", "\\n")
         return f"{self.prefix}'{text}'"
 
 
@@ -74,6 +77,7 @@ DIALECTS = {
         backslash=True,
         backslash_quote=True,
         backslash_name=True,
+        one_line=True,
         column_limit=Limit(1024),
         table_limit=Limit(16384),
     ),
@@ -91,7 +95,7 @@ DIALECTS = {
     "mysql": _MYSQL,
     "oracle": Rules(column_limit=_ORACLE_LIMIT, table_limit=_ORACLE_LIMIT),
     "postgresql": Rules(transaction=True),
-    "redshift": Rules(transaction=True),
+    "redshift": Rules(backslash=True, transaction=True),
     "snowflake": Rules(backslash=True),
     "trino": Rules(),
 }

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from docgen_sqlalchemy.records import Constraint, Field, Reading, Relation
 from docgen_sqlalchemy.values import enum_values, short_type
 
-__all__ = ["read", "schemas"]
+__all__ = ["read", "schemas", "texts"]
 
 _SYSTEM = ("information_schema", "mysql", "performance_schema", "sys")
 
@@ -26,6 +26,13 @@ _SCHEMAS = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA ORDER BY 1"
 _TABLES = """
 SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE, TABLE_COMMENT
 FROM information_schema.TABLES WHERE TABLE_SCHEMA IN :schemas
+"""
+
+_TEXTS = """
+SELECT '', TABLE_COMMENT FROM information_schema.TABLES WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name
+UNION ALL
+SELECT COLUMN_NAME, COLUMN_COMMENT FROM information_schema.COLUMNS
+WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name
 """
 
 _VIEWS = """
@@ -68,7 +75,17 @@ _CONSTRAINT_KINDS = {"PRIMARY KEY": "primary", "UNIQUE": "unique", "FOREIGN KEY"
 def schemas(connection: Connection, database: str) -> list[str]:
     """Return the databases that are not the system's own; only `database` where the URL names one."""
     found = [row[0] for row in connection.execute(text(_SCHEMAS)) if row[0].lower() not in _SYSTEM]
-    return [name for name in found if name == database] if database else found
+    if not database or database in found:
+        return [database] if database else found
+    # where names of databases have no case, the server opens Shop and calls it shop
+    return [name for name in found if name.lower() == database.lower()]
+
+
+def texts(connection: Connection, schema: str, table: str) -> dict[str, str] | None:
+    """Return the comments of one table now, by column with "" its own; None where it is gone."""
+    rows = connection.execute(text(_TEXTS), {"schema": schema, "name": table})
+    found = {row[0]: row[1] or "" for row in rows}
+    return found if "" in found else None
 
 
 def read(connection: Connection, names: Sequence[str], definitions: bool) -> Reading:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from docgen_plugin.model import Catalog, Change, ColumnRef
 from docgen_sqlalchemy.comments import Place, refusal
 from docgen_sqlalchemy.dialects import DIALECTS, clean, fit, keep
 
-__all__ = ["Item", "Skipped", "Statement", "plan"]
+__all__ = ["Item", "Skipped", "Statement", "plan", "recheck"]
 
 Skipped = tuple[ColumnRef, str]
 
@@ -23,6 +23,7 @@ class Item:
     place: Place
     text: str
     note: str = ""
+    before: str = ""  # the text that it may replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,38 @@ def _item(catalog: Catalog, change: Change, dialect: str) -> Item | str:
     text, cut = fit(kept, rules.column_limit if change.ref.column else rules.table_limit)
     if not text.strip():
         return "the new text is empty; nothing is blanked"
-    if current == text:
-        return "already says this"
-    if current.strip() != change.before.strip():
-        return "text changed meanwhile"
+    left = _left(current, change.before, text)
+    if left:
+        return left
     place = Place(table.schema, table.name, table.kind, change.ref.column)
     note = "; ".join(part for part in (lost, cut) if part)
-    return refusal(dialect, place) or Item(change.ref, place, text, note)
+    return refusal(dialect, place) or Item(change.ref, place, text, note, change.before)
+
+
+def _left(current: str, before: str, text: str) -> str:
+    """Return why a place is left alone for what stands there, "" where it may be written."""
+    if current == text:
+        return "already says this"
+    return "" if current.strip() == before.strip() else "text changed meanwhile"
+
+
+def recheck(
+    group: Sequence[Item], texts: Mapping[str, str] | None, skipped: list[Skipped]
+) -> tuple[Item, ...]:
+    """Return what of a table's plan still holds; what does not is added to `skipped` with the reason.
+
+    `texts` are the comments that stand there now, by column with "" for the table itself, None without it.
+    """
+    kept: list[Item] = []
+    for item in group:
+        if texts is None:
+            left = "the table is gone"
+        elif item.place.column not in texts:
+            left = "the column is gone"
+        else:
+            left = _left(texts[item.place.column], item.before, item.text)
+        if left:
+            skipped.append((item.ref, left))
+        else:
+            kept.append(item)
+    return tuple(kept)

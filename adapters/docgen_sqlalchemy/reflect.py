@@ -10,17 +10,18 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy.engine import Connection, Inspector
 from sqlalchemy.engine.reflection import ObjectKind
-from sqlalchemy.exc import SQLAlchemyError, UnreflectableTableError
+from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError, UnreflectableTableError
 
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError
-from docgen_plugin.model import Catalog
+from docgen_plugin.model import Catalog, Table
 from docgen_sqlalchemy import duckdb, mariadb, postgres
+from docgen_sqlalchemy.comments import Place
 from docgen_sqlalchemy.connect import Database
 from docgen_sqlalchemy.records import Constraint, Field, Reading, Relation, assemble
 from docgen_sqlalchemy.values import enum_values, short_type
 
-__all__ = ["read"]
+__all__ = ["read", "table_texts", "texts"]
 
 # the dialects' own schemas, in lower case
 _SYSTEM = {
@@ -55,6 +56,36 @@ def read(connection: Connection, database: Database, config: Config, definitions
         reading = reader(connection, names, definitions)
     tables = assemble(reading, database.dialect)
     return Catalog(database.name, database.dialect, tables, tuple(reading.notes))
+
+
+def table_texts(table: Table | None) -> dict[str, str] | None:
+    """Return a table's comments by column, with "" its own; None where there is no table."""
+    if table is None:
+        return None
+    return {"": table.description, **{column.name: column.description for column in table.columns}}
+
+
+def texts(connection: Connection, database: Database, place: Place) -> dict[str, str] | None:
+    """Return the comments that stand on one table now, by column with "" its own; None where it is gone."""
+    if database.dialect in ("mysql", "mariadb"):
+        return mariadb.texts(connection, place.schema, place.table)
+    inspector = sqlalchemy.inspect(connection)
+    name, schema = place.table, place.schema
+    if getattr(connection.dialect, "requires_name_normalize", False):
+        name, schema = (str(connection.dialect.normalize_name(part)) for part in (name, schema))
+    own = _spelling(inspector)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            columns = inspector.get_columns(name, schema=schema)
+        except NoSuchTableError:
+            return None
+        found = {own(column["name"]): column.get("comment") or "" for column in columns}
+        try:
+            comment = inspector.get_table_comment(name, schema=schema)
+        except _UNSUPPORTED:
+            return {"": "", **found}
+    return {"": comment.get("text") or "", **found}
 
 
 def _schemas(connection: Connection, database: Database, config: Config) -> list[str]:

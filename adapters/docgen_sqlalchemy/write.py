@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from docgen_plugin.config import Config
 from docgen_plugin.errors import WriteError
-from docgen_plugin.model import Change, ColumnRef, WriteReport
-from docgen_sqlalchemy import alter, connect, postgres, reflect
-from docgen_sqlalchemy.comments import comment_sql
+from docgen_plugin.model import Change, WriteReport
+from docgen_sqlalchemy import connect, postgres, reflect
 from docgen_sqlalchemy.connect import Database
 from docgen_sqlalchemy.dialects import DIALECTS
 from docgen_sqlalchemy.plan import Item, Skipped, Statement, plan
+from docgen_sqlalchemy.send import build, prepare, send
 
 __all__ = ["write"]
-
-# a table that someone else holds is an error after this long, never an endless wait
-_LOCK_TIMEOUT_S = 5
-
-# PostgreSQL keeps a lock for every table commented on until the end of the transaction; by default the
-# server has room for 6,400 (max_locks_per_transaction 64 x max_connections 100)
-_TABLES_PER_TRANSACTION = 2000
-
-_LOCK_TIMEOUT_STATE = "55P03"  # PostgreSQL's lock_not_available
-
-_MYSQL = ("mysql", "mariadb")
-
-
-@dataclass(slots=True)
-class _Progress:
-    """What became of the plan so far."""
-
-    written: list[ColumnRef] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    error: str = ""
 
 
 def write(source: str, changes: Sequence[Change], dry_run: bool, config: Config) -> WriteReport:
@@ -56,32 +34,29 @@ def write(source: str, changes: Sequence[Change], dry_run: bool, config: Config)
         )
     with connect.writing(database) as connection:
         try:
-            _prepare(connection, database)
+            prepare(connection, database)
             catalog = reflect.read(connection, database, config, definitions=False)
             groups, skipped = plan(catalog, changes, database.dialect)
             refused = _refused(connection, database, groups)
-            if refused and not dry_run:
-                raise WriteError(f"{refused}; nothing was written")
-            statements = _statements(connection, database, groups, skipped)
-            preview = _preview(statements, refused)
-            if dry_run or not statements:
-                would = [] if refused else [item.ref for statement in statements for item in statement.items]
-                return _report(would, changes, statements, skipped, preview)
+            if dry_run:
+                statements = build(connection, database, groups, skipped)
+                return _report(() if refused else statements, changes, skipped, _preview(statements, refused))
         except SQLAlchemyError as err:
             raise WriteError(
                 f"{database.name}: nothing was written: {connect.reason(err, database)}"
             ) from err
-        progress = _run(connection, database, statements)
-    if progress.error and not progress.written:
-        raise WriteError(f"{database.name}: nothing was written: {progress.error}")
-    skipped += progress.skipped
-    return _report(progress.written, changes, statements, skipped, preview, progress.error)
+        if refused:
+            raise WriteError(f"{refused}; nothing was written")
+        sent = send(connection, database, config, groups)
+    error = sent.error or sent.failure
+    if error and not sent.statements:
+        raise WriteError(f"{database.name}: nothing was written: {error}")
+    return _report(sent.statements, changes, skipped + sent.skipped, _preview(sent.statements), sent.error)
 
 
 def _report(
-    written: Sequence[ColumnRef],
-    changes: Sequence[Change],
     statements: Sequence[Statement],
+    changes: Sequence[Change],
     skipped: Sequence[Skipped],
     preview: str,
     error: str = "",
@@ -89,31 +64,13 @@ def _report(
     asked = {change.ref: change.after for change in changes}
     sent = {item.ref: item.text for statement in statements for item in statement.items}
     return WriteReport(
-        written=tuple(written),
+        written=tuple(sent),
         skipped=tuple(skipped),
         # the ledger takes white space for no difference: only what was cut or struck out is news
-        altered=tuple((ref, sent[ref]) for ref in written if sent[ref].split() != asked[ref].split()),
+        altered=tuple((ref, text) for ref, text in sent.items() if text.split() != asked[ref].split()),
         preview=preview,
         error=error,
     )
-
-
-def _prepare(connection: Connection, database: Database) -> None:
-    if database.dialect == "postgresql":
-        _execute(connection, f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s'")
-        _execute(connection, "SET LOCAL standard_conforming_strings = on")
-    if database.dialect in _MYSQL:
-        # no mode: a backslash escapes, and an old table with a zero date as default can still be altered
-        _execute(connection, "SET SESSION sql_mode = ''")
-        _execute(connection, f"SET SESSION lock_wait_timeout = {_LOCK_TIMEOUT_S}")
-    if getattr(connection.dialect, "is_mariadb", False):
-        # a comment does not touch the history of a versioned table; the server asks all the same
-        _execute(connection, "/*M!100304 SET SESSION system_versioning_alter_history = KEEP */")
-
-
-def _execute(connection: Connection, sql: str) -> None:
-    # NOTE: no_parameters hands the text to the driver untouched; without it % and :name get a meaning
-    connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
 def _refused(connection: Connection, database: Database, groups: Iterable[tuple[Item, ...]]) -> str:
@@ -133,20 +90,7 @@ def _refused(connection: Connection, database: Database, groups: Iterable[tuple[
     )
 
 
-def _statements(
-    connection: Connection, database: Database, groups: Iterable[tuple[Item, ...]], skipped: list[Skipped]
-) -> list[Statement]:
-    found: list[Statement] = []
-    for group in groups:
-        if database.dialect in _MYSQL:
-            found += alter.statements(connection, database.dialect, group, skipped)
-        else:
-            sql = tuple(comment_sql(database.dialect, item.place, item.text) for item in group)
-            found.append(Statement(group, sql))
-    return found
-
-
-def _preview(statements: Iterable[Statement], refused: str) -> str:
+def _preview(statements: Iterable[Statement], refused: str = "") -> str:
     lines = [f"-- {refused}"] if refused else []
     for statement in statements:
         lines += [
@@ -154,67 +98,3 @@ def _preview(statements: Iterable[Statement], refused: str) -> str:
         ]
         lines += [f"{sql};" for sql in statement.sql]
     return "".join(f"{line}\n" for line in lines)
-
-
-def _run(connection: Connection, database: Database, statements: list[Statement]) -> _Progress:
-    """Return what was committed; stops at the first failure, and what is in one transaction goes together."""
-    progress = _Progress()
-    for number, portion in enumerate(_portions(statements, DIALECTS[database.dialect].transaction)):
-        current: Statement | None = None
-        try:
-            if number:
-                _prepare(connection, database)
-            for current in portion:
-                _send(connection, database, current)
-            connection.commit()
-            progress.written += [item.ref for statement in portion for item in statement.items]
-            for current in portion:
-                if current.bare and not progress.error:
-                    progress.error = alter.difference(connection, database.dialect, current)
-        except KeyboardInterrupt:
-            progress.error = "interrupted"
-        except SQLAlchemyError as err:
-            if current and _refused_in_place(err, database):
-                progress.skipped += [(item.ref, alter.WOULD_COPY) for item in current.items]
-                continue
-            progress.error = _explain(err, database, current)
-        if progress.error:
-            with suppress(SQLAlchemyError):
-                connection.rollback()
-            break
-    return progress
-
-
-def _portions(statements: list[Statement], transaction: bool) -> Iterator[list[Statement]]:
-    """Yield what is committed together: all where it can be rolled back, else each statement alone."""
-    if transaction:
-        for start in range(0, len(statements), _TABLES_PER_TRANSACTION):
-            yield statements[start : start + _TABLES_PER_TRANSACTION]
-        return
-    for statement in statements:
-        if len(statement.sql) == 1:
-            yield [statement]
-            continue
-        for item, sql in zip(statement.items, statement.sql, strict=True):
-            yield [Statement((item,), (sql,))]
-
-
-def _send(connection: Connection, database: Database, statement: Statement) -> None:
-    if database.url.get_driver_name() in ("psycopg", "psycopg2"):
-        _execute(connection, ";\n".join(statement.sql))  # one round trip a table
-        return
-    for sql in statement.sql:
-        _execute(connection, sql)
-
-
-def _refused_in_place(err: SQLAlchemyError, database: Database) -> bool:
-    if database.dialect not in _MYSQL or not isinstance(err, DBAPIError) or err.orig is None:
-        return False
-    return bool(err.orig.args) and err.orig.args[0] in alter.REFUSED_IN_PLACE
-
-
-def _explain(err: SQLAlchemyError, database: Database, statement: Statement | None) -> str:
-    where = f"{statement.items[0].ref.table}: " if statement else ""
-    if isinstance(err, DBAPIError) and getattr(err.orig, "sqlstate", "") == _LOCK_TIMEOUT_STATE:
-        return f"{where}locked by another session for over {_LOCK_TIMEOUT_S} s; try again when it is free"
-    return where + connect.reason(err, database)
