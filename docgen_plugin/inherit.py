@@ -22,6 +22,16 @@ _PLACEHOLDER = re.compile(
     r"^(to ?do|tbd|tba|fixme|n/?a|none|null|unknown|description|placeholder|\W*)\W*$", re.I
 )
 
+_LOOK_BACK = 2_000  # characters: a longer expression is no plain column
+_ITEM_START = re.compile(r"(?:,|\bselect|\bdistinct)$", re.I)
+# a table that a query reads, by its last name, and the alias behind it
+_READ = re.compile(
+    r"\b(?:from|join)\s+(?:[\w\"`\[\]]+\.)*[\"`\[]?(\w+)[\"`\]]?"
+    r"(?:\s+(?:as\s+)?(?!(?:on|using|where|join|left|right|full|inner|cross|natural|group|order|union|limit|"
+    r"having|qualify|window|lateral|asof|positional|anti|semi)\b)[\"`\[]?(\w+))?",
+    re.I,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -36,7 +46,9 @@ def inherited(catalog: Catalog, table: Table, column: Column) -> Found | None:
     """Return the text of the same column where it comes from: what its foreign key points to, or upstream.
 
     Only a column of the same name counts, and only when every upstream table that has it says the same;
-    a column that the table's own SQL computes or renames is left alone.
+    a column that the table's own SQL computes or renames is left alone, and so is every one where there is
+    no SQL to see it in. An upstream table whose columns nobody listed could be where the column comes from:
+    then the SQL itself must say that it is another.
     """
     key = column.foreign_key
     if key is not None and key.column.lower() == column.name.lower():
@@ -44,9 +56,12 @@ def inherited(catalog: Catalog, table: Table, column: Column) -> Found | None:
         parent = target.column(key.column) if target is not None else None
         if target is not None and parent is not None and _is_text(parent.description, column.name):
             return Found(parent.description, "inherited", str(ColumnRef(target.key, parent.name)))
+    if not table.sql.strip():
+        return None
+    parents = [catalog.table(name) for name in table.upstream]
     sources = [
         (upstream, parent)
-        for upstream in map(catalog.table, table.upstream)
+        for upstream in parents
         if upstream is not None and (parent := _like(upstream, column.name)) is not None
     ]
     texts = {" ".join(parent.description.split()) for _, parent in sources}
@@ -54,6 +69,14 @@ def inherited(catalog: Catalog, table: Table, column: Column) -> Found | None:
         return None
     upstream, parent = sources[0]
     if not _is_text(parent.description, column.name):
+        return None
+    unlisted = {
+        key.rsplit(".", 1)[-1].lower()
+        for key, one in zip(table.upstream, parents, strict=True)
+        if one is None or not one.columns
+    }
+    known = {one.name.lower() for one, _ in sources} - unlisted
+    if unlisted and _origin(table.sql, column.name) not in known:
         return None
     return Found(parent.description, "inherited", str(ColumnRef(upstream.key, parent.name)))
 
@@ -87,13 +110,44 @@ def _is_computed(sql: str, name: str) -> bool:
     >>> _is_computed("select t.amount as amount, b from t", "amount")
     False
     """
-    alias = re.compile(rf"(\S+)\s+as\s+[\"`\[]?{re.escape(name)}\b", re.I)
     plain = re.compile(rf"^(?:.*[,(.])?[\"`\[]?{re.escape(name)}[\"`\]]?$", re.I)
-    for found in alias.finditer(sql):
-        before = sql[: found.start(1)].rstrip()
-        if not plain.match(found[1]) or not re.search(r"(?:,|\bselect|\bdistinct)$", before, re.I):
+    for found in re.finditer(rf"\bas\s+[\"`\[]?{re.escape(name)}\b", sql, re.I):
+        # looking back from "as" stays linear where a pattern that starts with the expression would not
+        words = sql[max(0, found.start() - _LOOK_BACK) : found.start()].rsplit(None, 2)
+        if len(words) < 2 or not plain.match(words[-1]) or not _ITEM_START.search(words[-2]):
             return True
     return False
+
+
+def _origin(sql: str, name: str) -> str:
+    """Return the table that a query takes every column of this name from, "" when it does not clearly say.
+
+    >>> _origin("select o.total from orders as o join lines as l on o.id = l.id", "total")
+    'orders'
+    >>> _origin("select total from orders join lines", "total")
+    ''
+    """
+    taken = re.findall(rf"(?<!\bas\s)(?:\b(\w+)[\"`\]]?\.)?[\"`\[]?(?<!\w){re.escape(name)}\b", sql, re.I)
+    qualifiers = {one.lower() for one in taken}
+    if len(qualifiers) != 1 or "" in qualifiers:
+        return ""
+    qualifier = qualifiers.pop()
+    read = {(table.lower(), (alias or table).lower()) for table, alias in _READ.findall(sql)}
+    tables: list[str] = [table for table, alias in read if alias == qualifier]
+    if len(tables) != 1 or _is_query(sql, qualifier) or _is_query(sql, tables[0]):
+        return ""
+    return tables[0]
+
+
+def _is_query(sql: str, name: str) -> bool:
+    """Return whether a name stands for a query within the query: `with x as (...)` or `(...) as x`.
+
+    >>> _is_query("with x as (select 1) select * from x", "x"), _is_query("select 1 from (select 1) x", "x")
+    (True, True)
+    """
+    quoted = rf"[\"`\[]?\b{re.escape(name)}\b[\"`\]]?"
+    pattern = rf"{quoted}\s*(?:\([^()]*\)\s*)?\bas\b[\s\w]*\(|\)\s*(?:as\s+)?{quoted}"
+    return re.search(pattern, sql, re.I) is not None
 
 
 @dataclass(slots=True)

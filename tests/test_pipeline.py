@@ -352,14 +352,30 @@ def documented(key, upstream=(), sql="", **texts):
 
 
 INHERIT = {
-    "one parent": ([documented("a", total="Sum.")], "", "Sum."),
-    "another case": ([documented("a", TOTAL="Sum.")], "", "Sum."),
-    "two agree": ([documented("a", total="Sum."), documented("b", total="Sum.")], "", "Sum."),
-    "two differ": ([documented("a", total="Sum."), documented("b", total="Tax.")], "", None),
-    "one is silent": ([documented("a", total="Sum."), documented("b", total="")], "", None),
-    "one lacks it": ([documented("a", total="Sum."), documented("b", tax="Tax.")], "", "Sum."),
-    "placeholder": ([documented("a", total="TODO")], "", None),
-    "name echo": ([documented("a", total="Total")], "", None),
+    "one parent": ([documented("a", total="Sum.")], "select total from a", "Sum."),
+    "another case": ([documented("a", TOTAL="Sum.")], "select total from a", "Sum."),
+    "two agree": (
+        [documented("a", total="Sum."), documented("b", total="Sum.")],
+        "select total from a",
+        "Sum.",
+    ),
+    "two differ": (
+        [documented("a", total="Sum."), documented("b", total="Tax.")],
+        "select total from a",
+        None,
+    ),
+    "one is silent": (
+        [documented("a", total="Sum."), documented("b", total="")],
+        "select total from a",
+        None,
+    ),
+    "one lacks it": (
+        [documented("a", total="Sum."), documented("b", tax="Tax.")],
+        "select total from a",
+        "Sum.",
+    ),
+    "placeholder": ([documented("a", total="TODO")], "select total from a", None),
+    "name echo": ([documented("a", total="Total")], "select total from a", None),
     "passed through": ([documented("a", total="Sum.")], "select o.total as total, b from a o", "Sum."),
     "computed": ([documented("a", total="Sum in cents.")], "select total / 100 as total from a", None),
     "renamed": ([documented("a", total="Sum.")], "select tax as total from a", None),
