@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,6 +27,7 @@ import pytest
 __all__ = [
     "PASSWORD",
     "Server",
+    "caseless_mariadb_server",
     "execute",
     "mariadb_server",
     "mariadb_url",
@@ -121,6 +123,19 @@ def postgres_url(postgres_server: Server) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[Server]:
     """A MariaDB server; user `docgen` may do anything in databases named `test%`, `root` anything."""
+    with _mariadb() as server:
+        yield server
+
+
+@pytest.fixture
+def caseless_mariadb_server() -> Iterator[Server]:
+    """Another one, where names of databases and tables have no case, as on Windows and managed servers."""
+    with _mariadb("--lower-case-table-names=1") as server:
+        yield server
+
+
+@contextmanager
+def _mariadb(*more: str) -> Iterator[Server]:
     bins = [Path("/usr/sbin"), Path("/usr/libexec"), Path("/usr/local/sbin")]
     daemon = _find("mariadbd", bins, "MariaDB", "apt-get install mariadb-server")
     install = _find("mariadb-install-db", [Path("/usr/bin")], "MariaDB", "apt-get install mariadb-server")
@@ -129,7 +144,8 @@ def mariadb_server() -> Iterator[Server]:
             [
                 *(str(install), "--no-defaults", f"--datadir={folder}/data", "--skip-test-db"),
                 *("--skip-name-resolve", "--auth-root-authentication-method=normal"),
-                *("--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M"),
+                # not /tmp: a server that starts clears the temporary files of all others there
+                *("--innodb-log-file-size=8M", "--innodb-buffer-pool-size=32M", f"--tmpdir={folder}"),
             ],
             folder,
             account,
@@ -145,7 +161,8 @@ def mariadb_server() -> Iterator[Server]:
                     "--innodb-flush-method=nosync",
                 ),
                 *("--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M", f"--pid-file={folder}/pid"),
-                "--performance-schema=off",
+                *("--performance-schema=off", f"--tmpdir={folder}"),
+                *more,
             ],
             folder,
             account,

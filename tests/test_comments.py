@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import threading
@@ -646,6 +647,190 @@ def test_failed_statement_rolls_everything_back(postgres_url):
     assert [change.ref for change in changes_for(read(postgres_url))] == [
         change.ref for change in changes[:2]
     ]
+
+
+class _Meanwhile:
+    """Does once, on the way of the first statement that begins like `marker`, what another session would do."""
+
+    def __init__(self, marker: str, action) -> None:
+        self.marker, self.action, self.done = marker, action, False
+
+    def __call__(self, connection, cursor, statement, parameters, context, executemany):
+        if not self.done and statement.startswith(self.marker):
+            self.done = True
+            self.action()
+
+    def __enter__(self):
+        event.listen(Engine, "before_cursor_execute", self)
+        return self
+
+    def __exit__(self, *_):
+        event.remove(Engine, "before_cursor_execute", self)
+
+
+def three_tables(url: str) -> tuple[str, list[Change]]:
+    """Make tables one, three and two and give their schema and a text for each of their six places."""
+    execute(
+        url, *(f"CREATE TABLE {name} (a varchar(9) NOT NULL DEFAULT 'x')" for name in ("one", "three", "two"))
+    )
+    changes = [Change(change.ref, "", "Text") for change in changes_for(read(url))]
+    assert len(changes) == 6
+    return changes[0].ref.table.partition(".")[0], changes
+
+
+def test_mariadb_keeps_what_was_altered_while_other_tables_were_written(mariadb_url):
+    name, changes = three_tables(mariadb_url)
+    others = (
+        "ALTER TABLE two MODIFY a varchar(20) CHARACTER SET latin1 NULL DEFAULT 'mine', COMMENT 'By a person'",
+        "DROP TABLE three",
+    )
+    with _Meanwhile("ALTER TABLE", lambda: execute(mariadb_url, *others)):
+        report = write(mariadb_url, changes)
+    assert report.error == ""
+    assert report.written == (
+        ColumnRef(f"{name}.one"),
+        *(ColumnRef(f"{name}.{t}", "a") for t in ("one", "two")),
+    )
+    assert report.skipped == (
+        (ColumnRef(f"{name}.three"), "the table is gone"),
+        (ColumnRef(f"{name}.three", "a"), "the table is gone"),
+        (ColumnRef(f"{name}.two"), "text changed meanwhile"),
+    )
+    ddl = definition(mariadb_url, "SHOW CREATE TABLE two")
+    assert "`a` varchar(20) CHARACTER SET latin1" in ddl
+    assert "DEFAULT 'mine' COMMENT 'Text'" in ddl
+    assert "COMMENT='By a person'" in ddl
+
+
+def test_alter_of_another_session_waits_for_ours(mariadb_url):
+    execute(mariadb_url, "CREATE TABLE t (a int)")
+    sql = "ALTER TABLE t MODIFY a bigint DEFAULT 7, COMMENT 'By a person'"
+    other = threading.Thread(target=execute, args=(mariadb_url, sql))
+    changes = [Change(change.ref, "", "Text") for change in changes_for(read(mariadb_url))]
+
+    def begin():
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()  # our table is locked from the look at it to the end
+
+    with _Meanwhile("ALTER TABLE `", begin):
+        report = write(mariadb_url, changes)
+    other.join(10)
+    assert (len(report.written), report.error) == (2, "")
+    ddl = definition(mariadb_url, "SHOW CREATE TABLE t")
+    assert "`a` bigint(20) DEFAULT 7\n" in ddl
+    assert "COMMENT='By a person'" in ddl
+
+
+def test_mariadb_without_the_right_to_lock_is_written_all_the_same(mariadb_server, mariadb_url):
+    name, changes = three_tables(mariadb_url)
+    mariadb_server.execute(
+        f"CREATE USER editor@'127.0.0.1' IDENTIFIED BY '{PASSWORD}'",
+        f"GRANT SELECT, INSERT, CREATE, ALTER ON {name}.* TO editor@'127.0.0.1'",
+    )
+    try:
+        report = write(mariadb_server.url(name, "editor"), changes)
+    finally:
+        mariadb_server.execute("DROP USER editor@'127.0.0.1'")
+    assert (len(report.written), report.skipped, report.error) == (6, (), "")
+
+
+@pytest.mark.slow
+def test_one_table_that_fails_does_not_stop_the_others(mariadb_url, monkeypatch):
+    monkeypatch.setattr("docgen_sqlalchemy.send._LOCK_TIMEOUT_S", 1)
+    name, changes = three_tables(mariadb_url)
+    busy = [change.ref for change in changes[:2]]
+    engine = sqlalchemy.create_engine(mariadb_url, poolclass=sqlalchemy.NullPool)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT * FROM one")  # its transaction is open: nobody may alter the table
+        report = write(mariadb_url, changes)
+        with pytest.raises(WriteError, match=rf"nothing was written: {name}\.one: locked by another session"):
+            write(mariadb_url, changes)
+    engine.dispose()
+    reason = "locked by another session for over 1 s; try again when it is free"
+    assert report.skipped == tuple((ref, reason) for ref in busy)
+    assert (report.written, report.error) == (tuple(change.ref for change in changes[2:]), "")
+    assert "`one`" not in report.preview
+    assert write(mariadb_url, changes).written == tuple(busy)
+
+
+def test_lost_connection_stops_and_says_what_is_done(mariadb_server, mariadb_url):
+    name, changes = three_tables(mariadb_url)
+
+    def kill():
+        query = f"SELECT id FROM information_schema.PROCESSLIST WHERE DB = '{name}'"
+        for (number,) in mariadb_server.execute(query):
+            mariadb_server.execute(f"KILL {number}")
+
+    with _Meanwhile(f"ALTER TABLE `{name}`.`three`", kill):
+        report = write(mariadb_url, changes)
+    assert report.written == tuple(change.ref for change in changes[:2])
+    assert report.skipped == ()
+    assert report.error.startswith(f"{name}.three: ")
+
+
+def test_later_transactions_look_again_before_they_write(postgres_url, monkeypatch):
+    monkeypatch.setattr("docgen_sqlalchemy.send._TABLES_PER_TRANSACTION", 1)
+    _, changes = three_tables(postgres_url)
+    others = ("COMMENT ON COLUMN two.a IS 'By a person'", "ALTER TABLE three DROP COLUMN a")
+    with _Meanwhile("COMMENT", lambda: execute(postgres_url, *others)):
+        report = write(postgres_url, changes)
+    assert report.error == ""
+    assert [str(ref) for ref in report.written] == [
+        "public.one",
+        "public.one.a",
+        "public.three",
+        "public.two",
+    ]
+    assert report.skipped == (
+        (ColumnRef("public.three", "a"), "the column is gone"),
+        (ColumnRef("public.two", "a"), "text changed meanwhile"),
+    )
+    assert report.preview.count("COMMENT ON") == 4
+    assert read(postgres_url).description(ColumnRef("public.two", "a")) == "By a person"
+
+
+@pytest.fixture
+def untransacted(monkeypatch):
+    """PostgreSQL taken for a dialect whose DDL cannot be rolled back, read anew through SQLAlchemy alone."""
+    rules = dataclasses.replace(DIALECTS["postgresql"], transaction=False)
+    monkeypatch.setitem(DIALECTS, "postgresql", rules)
+
+
+@pytest.mark.usefixtures("untransacted")
+def test_each_table_is_looked_at_again_where_nothing_can_be_rolled_back(postgres_url):
+    _, changes = three_tables(postgres_url)
+    others = ("COMMENT ON TABLE two IS 'By a person'", "DROP TABLE three")
+    with _Meanwhile("COMMENT", lambda: execute(postgres_url, *others)):
+        report = write(postgres_url, changes)
+    assert [str(ref) for ref in report.written] == ["public.one", "public.one.a", "public.two.a"]
+    assert report.skipped == (
+        (ColumnRef("public.three"), "the table is gone"),
+        (ColumnRef("public.three", "a"), "the table is gone"),
+        (ColumnRef("public.two"), "text changed meanwhile"),
+    )
+    again = write(postgres_url, changes)
+    assert (again.written, again.error) == ((), "")
+
+
+@pytest.mark.usefixtures("untransacted")
+def test_one_statement_that_fails_does_not_stop_the_others(postgres_url):
+    _, changes = three_tables(postgres_url)
+    event.listen(Engine, "before_cursor_execute", _misspelled, retval=True)
+    try:
+        report = write(postgres_url, changes)
+    finally:
+        event.remove(Engine, "before_cursor_execute", _misspelled)
+    assert report.written == tuple(
+        change.ref for change in changes if change.ref.column or "three" not in change.ref.table
+    )
+    ((ref, reason),) = report.skipped
+    assert ref == ColumnRef("public.three")
+    assert reason.startswith('relation "public.nowhere" does not exist')
+
+
+def _misspelled(connection, cursor, statement, parameters, context, executemany):
+    return statement.replace('TABLE "public"."three"', 'TABLE "public"."nowhere"'), parameters
 
 
 def test_sqlite_has_no_comments(tmp_path):

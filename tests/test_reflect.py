@@ -21,7 +21,7 @@ from docgen_plugin import hookspecs
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError
 from docgen_plugin.hookspecs import hookimpl
-from docgen_plugin.model import Catalog, Column, ColumnRef, ForeignKey, Table
+from docgen_plugin.model import Catalog, Change, Column, ColumnRef, ForeignKey, Table
 from docgen_plugin.plugins import manager
 from docgen_plugin.store import Ledger
 from tests import servers
@@ -500,6 +500,20 @@ def test_facts_of_mariadb(mariadb_url):
     assert table(catalog, f"{name}.seen").kind == "view"
     assert table(catalog, f"{name}.seen").description == ""
     assert catalog.kind == "mariadb"
+
+
+@pytest.mark.slow
+def test_database_of_mariadb_is_found_in_any_case(caseless_mariadb_server):
+    caseless_mariadb_server.execute("CREATE DATABASE testshop", "CREATE DATABASE testshop2")
+    url = caseless_mariadb_server.url("TestShop")
+    execute(url, "CREATE TABLE Orders (Id int)")
+    assert [table.key for table in read(url).tables] == ["testshop.orders"]
+    report = plugin.write_descriptions(
+        url, [Change(ColumnRef("testshop.orders", "Id"), "", "Number")], False, Config()
+    )
+    assert report is not None
+    assert report.written == (ColumnRef("testshop.orders", "Id"),)
+    assert column(read(url), "testshop.orders", "Id").description == "Number"
 
 
 def test_facts_of_sqlite_through_any_dialects_way(tmp_path):

@@ -72,7 +72,8 @@ def texts(connection: Connection, database: Database, place: Place) -> dict[str,
     inspector = sqlalchemy.inspect(connection)
     name, schema = place.table, place.schema
     if getattr(connection.dialect, "requires_name_normalize", False):
-        name, schema = (str(connection.dialect.normalize_name(part)) for part in (name, schema))
+        # NOTE: not through str: a name that is lower case in the database says so by its type
+        name, schema = (connection.dialect.normalize_name(part) for part in (name, schema))
     own = _spelling(inspector)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
