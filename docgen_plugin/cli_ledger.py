@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "reviewer"]
 
 _SHOWN = 15
+_REVIEWABLE = ("suggested", "accepted", "edited", "rejected")
 
 
 def reviewer(session: Session) -> str:
@@ -33,23 +34,41 @@ def reviewer(session: Session) -> str:
 @click.command()
 @source_options
 @selecting
-def review(session: Session, select: tuple[str, ...]) -> None:
+@click.option(
+    "--state",
+    "chosen",
+    default="suggested",
+    callback=lambda context, option, value: _reviewable(value),
+    metavar="STATES",
+    help="Go through those that are suggested (the default), accepted, edited or rejected; commas between.",
+)
+def review(session: Session, select: tuple[str, ...], chosen: tuple[str, ...]) -> None:
     """Go through the suggestions one by one: accept, reject, edit or skip.
 
-    Every decision is kept at once; q or the end of the input stops, and the rest waits.
+    Every decision is kept at once; q or the end of the input stops, and the rest waits. A decision can be
+    changed until it is applied: --state accepted,rejected shows those again.
     """
     from docgen_plugin import targets
     from docgen_plugin.review import terminal
 
     catalog = session.catalog(select)
-    with session.ledger(create=False) as ledger:
+    with session.ledger(needed=True) as ledger:
         targets.refresh(catalog, ledger)
-        rows = targets.ordered(catalog, ledger, session.config, ("suggested",), select)
+        rows = targets.ordered(catalog, ledger, session.config, chosen, select)
         if not rows:
-            show("nothing to review: no suggestion is open")
+            what = "open" if chosen == ("suggested",) else " or ".join(chosen)
+            show(f"nothing to review: no suggestion is {what}")
             return
         tally = terminal.review(catalog, ledger, rows, reviewer(session))
     show(", ".join(f"{number:,} {state}" for state, number in tally.items() if number) or "nothing decided")
+
+
+def _reviewable(value: str) -> tuple[str, ...]:
+    states = tuple(part.strip() for part in value.split(","))
+    for state in states:
+        if state not in _REVIEWABLE:
+            raise click.BadParameter(f"{visible(state)!r} is none of {', '.join(_REVIEWABLE)}")
+    return states
 
 
 @click.command()
@@ -78,7 +97,7 @@ def accept(
     from docgen_plugin.store import Decision
 
     catalog = session.catalog(select)
-    with session.ledger(create=False) as ledger:
+    with session.ledger(needed=True) as ledger:
         targets.refresh(catalog, ledger)
         rows = targets.ordered(catalog, ledger, session.config, ("suggested",), select)
         clear = [row for row in rows if include_unclear or row.suggestion.origin != "unclear"]
@@ -114,7 +133,7 @@ def _tell_accepted(done: int, left: dict[str, int]) -> None:
 def status(session: Session, machine: bool) -> None:
     """Show what waits: undocumented, suggested, accepted, applied, stale; and what to do next."""
     catalog = session.catalog()
-    with session.ledger(create=False) as ledger:
+    with session.ledger() as ledger:
         found = _counted(session, catalog, ledger)
         where = ledger.name
     if machine:
@@ -126,6 +145,8 @@ def status(session: Session, machine: bool) -> None:
     _show_tables(found["tables"])
     if found["origins"]:
         show("origins: " + ", ".join(f"{n:,} {name}" for name, n in found["origins"].items()))
+    if found["in_file"]:
+        show(f"in a file: {count(found['in_file'], 'accepted text')} (apply --to)")
     show(f"ledger: {visible(where)}")
     show(f"next: {found['next']}")
 
@@ -142,7 +163,9 @@ def _counted(session: Session, catalog: Catalog, ledger: Ledger) -> dict[str, An
         if key in keys:
             states[key, state] += number
             origins[origin] += number
+    filed = {ref for ref in ledger.filed(catalog.source) if ref.table in keys}
     for row, turn in targets.refresh(catalog, ledger, dry_run=True):
+        filed.discard(row.suggestion.ref)
         if row.suggestion.ref.table in keys:
             states[row.suggestion.ref.table, row.suggestion.state] -= 1
             states[row.suggestion.ref.table, turn.state] += 1
@@ -150,9 +173,10 @@ def _counted(session: Session, catalog: Catalog, ledger: Ledger) -> dict[str, An
         states[target.table.key, "undocumented"] = target.size
     return {
         "states": _totals(states),
+        "in_file": len(filed),
         "origins": dict(sorted(origins.items())),
         "tables": _by_table(catalog, states),
-        "next": _next_step(_totals(states)),
+        "next": _next_step(_totals(states), len(filed)),
     }
 
 
@@ -189,9 +213,10 @@ def _show_tables(tables: list[dict[str, Any]]) -> None:
     show()
 
 
-def _next_step(totals: dict[str, int]) -> str:
-    if totals["accepted"] or totals["edited"]:
-        return f"docgen apply ({count(totals['accepted'] + totals['edited'], 'accepted text')} to write)"
+def _next_step(totals: dict[str, int], filed: int) -> str:
+    unwritten = totals["accepted"] + totals["edited"] - filed
+    if unwritten > 0:
+        return f"docgen apply ({count(unwritten, 'accepted text')} to write)"
     if totals["suggested"]:
         return f"docgen review, or docgen accept ({count(totals['suggested'], 'open suggestion')})"
     if totals["undocumented"]:

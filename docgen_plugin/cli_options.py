@@ -28,17 +28,24 @@ class Session:
     config: Config
     folder: Path
 
-    def ledger(self, create: bool) -> Ledger:
-        """Return the open ledger of this source.
+    def ledger(self, create: bool = False, needed: bool = False) -> Ledger:
+        """Return the open ledger of this source; one that is not there is an empty one, unless `needed`.
 
         Raises:
-            LedgerError: when it cannot be opened.
+            LedgerError: when it cannot be opened, or is needed and not there.
         """
         from docgen_plugin.console import working
+        from docgen_plugin.errors import LedgerError
         from docgen_plugin.store import Ledger
 
         with working("opening the ledger"):
-            return Ledger(self.config.ledger or self.folder / ".docgen" / "ledger.db", create)
+            ledger = Ledger(self.config.ledger or self.folder / ".docgen" / "ledger.db", create)
+        if needed and ledger.missing:
+            ledger.close()
+            raise LedgerError(
+                f"no ledger at {ledger.name}: run docgen suggest first, or name it with --ledger"
+            )
+        return ledger
 
     def catalog(self, select: Sequence[str] = ()) -> Catalog:
         """Return the catalog of this source, its notes shown on standard error.

@@ -39,8 +39,9 @@ _model_option = click.option(
 @source_options
 @selecting
 @_model_option
+@click.option("--again", is_flag=True, help="Replace open suggestions that another model made.")
 @as_json
-def suggest(session: Session, select: tuple[str, ...], machine: bool) -> None:
+def suggest(session: Session, select: tuple[str, ...], again: bool, machine: bool) -> None:
     """Suggest a description for every undocumented table and column.
 
     Nothing is written to the source: the suggestions wait in the ledger for `review` or `accept`. Running
@@ -51,7 +52,7 @@ def suggest(session: Session, select: tuple[str, ...], machine: bool) -> None:
     catalog = session.catalog(select)
     with session.ledger(create=True) as ledger, columns_progress("suggesting") as progress:
         report = pipeline.suggest(
-            session.source, session.config, ledger, lambda: _loaded(session), select, progress, catalog
+            session.source, session.config, ledger, lambda: _loaded(session), select, progress, catalog, again
         )
     if machine:
         emit(_suggest_json(report))
@@ -86,7 +87,9 @@ def _suggest_json(report: SuggestReport) -> dict[str, Any]:
 
 def _tell_suggested(report: SuggestReport, tell: Any) -> None:
     if report.turned:
-        tell(f"{count(report.turned, 'earlier suggestion')} changed state because the source changed")
+        tell(
+            f"{count(report.turned, 'earlier suggestion')} changed state because the source or model changed"
+        )
     if not report.targets:
         tell("nothing to do: every table and column has a description or a suggestion")
         return
@@ -117,12 +120,19 @@ def apply(
     from docgen_plugin import pipeline
 
     catalog = session.catalog(select)
-    with session.ledger(create=False) as ledger:
+    if to:
+        from docgen_plugin import descriptions_file
+
+        descriptions_file.write(to, catalog, (), dry_run=True, force=force)  # a bad name is told first
+    with session.ledger(needed=True) as ledger:
         if to:
-            from docgen_plugin import descriptions_file, targets
+            from docgen_plugin import targets
 
             rows = targets.approved(catalog, ledger, session.config, select)
             report = descriptions_file.write(to, catalog, [row.suggestion for row in rows], dry_run, force)
+            if not dry_run:
+                written = set(report.written)
+                ledger.file(catalog.source, (row for row in rows if row.suggestion.ref in written), to)
         else:
             try:
                 with working("writing"):

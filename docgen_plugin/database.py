@@ -43,6 +43,7 @@ class Database:
         """
         parsed = _parse(location)
         self.name = parsed.render_as_string(hide_password=True)
+        self.missing = False
         if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
             self.name = str(parsed.database)
             path = Path(str(parsed.database))
@@ -50,6 +51,7 @@ class Database:
                 if create:
                     self._make_folder(path.parent)
                 else:
+                    self.missing = True
                     parsed = sqlalchemy.make_url("sqlite://")
         self._engine = self._connectable(parsed)
         try:

@@ -11,6 +11,8 @@ from docgen_plugin.words import family, split_identifier
 __all__ = ["Turn", "fingerprint", "judge", "same_evidence", "same_text"]
 
 _OPEN = ("suggested", "accepted", "edited")
+_APPROVED = ("accepted", "edited", "applied")
+_DBT_KINDS = ("model", "source", "seed", "snapshot")
 _UNKNOWN = "-"
 
 
@@ -27,7 +29,8 @@ def fingerprint(table: Table, column: Column | None) -> str:
 
     A column: name, type family, keys, allowed values. A table: name, the set of its columns. The parts stay
     apart because catalogs learn: a type that was unknown before is no change of the column, nor are the
-    columns of a table that had none.
+    columns of a table that had none. dbt's keys count as unknown: they are inferred from tests, and a new
+    test does not change the column.
 
     >>> fingerprint(Table("t", "t"), Column("id", "int")) == fingerprint(Table("t", "t"), Column("ID", "bigint"))
     True
@@ -40,6 +43,8 @@ def fingerprint(table: Table, column: Column | None) -> str:
     keys = (
         f"{column.primary_key}/{key.table.lower()}.{key.column.lower()}" if key else f"{column.primary_key}/"
     )
+    if table.kind in _DBT_KINDS:
+        keys = ""
     values = f"{len(column.values)}:" + "\n".join(sorted(column.values))
     return ".".join((_short(_words(column.name)), _short(kind), _short(keys), _short(values)))
 
@@ -82,8 +87,10 @@ def judge(row: Suggestion, now: str | None, current: str) -> Turn | None:
         now: the description that stands there now, None when the column is gone.
         current: the place's fingerprint now.
     """
+    same = same_evidence(row.fingerprint, current) if now is not None else False
     if row.state == "stale":
-        return None
+        again = now is not None and now.strip() and same_text(now, row.text) and same
+        return Turn("applied", "the text stands there again") if again else None
     if now is None:
         return Turn("stale", "the column is gone")
     if row.state in ("accepted", "edited") and now.strip() and same_text(now, row.text):
@@ -92,6 +99,8 @@ def judge(row: Suggestion, now: str | None, current: str) -> Turn | None:
         return Turn("stale", "someone wrote a text there meanwhile")
     if row.state == "applied" and not same_text(now, row.text):
         return Turn("stale", "the text was changed or removed there")
-    if not same_evidence(row.fingerprint, current):
+    if not row.ref.column and row.state in _APPROVED:
+        return None  # what a row of the table is stays true when a column comes or goes
+    if not same:
         return Turn("stale", "its columns changed" if not row.ref.column else "the column changed")
     return None

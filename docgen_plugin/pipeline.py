@@ -111,43 +111,74 @@ def suggest(
     select: Sequence[str] = (),
     progress: Progress = _silent,
     catalog: Catalog | None = None,
+    again: bool = False,
 ) -> SuggestReport:
     """Suggest a text for every undocumented place and return what was recorded.
 
     The model is loaded only when a place needs it. Ctrl-C ends the run early: what was answered until then
-    is in the ledger, and the report says so.
+    is in the ledger, and the report says so. With `again`, open suggestions of another model are made anew.
 
     Raises:
         DocgenError: when the source, the model or the ledger fails; what was answered before is kept.
     """
     catalog = read_catalog(source, config) if catalog is None else catalog
-    turned = targets.refresh(catalog, ledger)
-    wanted = list(targets.find(catalog, ledger, config, select))
-    total = sum(target.size for target in wanted)
-    run = _Run(catalog, ledger, total, progress, config.dictionary == "compose")
-    if not wanted:
-        return run.report(len(turned), "", "", False)
-    accepted = _accepted(catalog, ledger, wanted)
-    generator: Generator | None = None
-    interrupted = False
+    turned = len(targets.refresh(catalog, ledger))
+    with _Loading(load) as loading:
+        if again:
+            kept = ("", _FROM_DICTIONARY, loading.generator().name)
+            turned += targets.reopen(catalog, ledger, config, kept, select)
+        wanted = list(targets.find(catalog, ledger, config, select))
+        total = sum(target.size for target in wanted)
+        run = _Run(catalog, ledger, total, progress, config.dictionary == "compose")
+        if not wanted:
+            return run.report(turned, "", False)
+        requests = run.requests(wanted, _accepted(catalog, ledger, wanted))
+        interrupted = _answered(run, requests, loading)
+        return run.report(turned, loading.device, interrupted)
+
+
+class _Loading:
+    """A model that is loaded when it is first asked for, and closed at the end."""
+
+    def __init__(self, load: Callable[[], Generator]) -> None:
+        self._load = load
+        self._loaded: Generator | None = None
+
+    def __enter__(self) -> _Loading:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._loaded is not None:
+            self._loaded.close()
+
+    @property
+    def device(self) -> str:
+        """What it runs on, "" while it is not loaded."""
+        return "" if self._loaded is None else self._loaded.device
+
+    def generator(self) -> Generator:
+        """Return the model."""
+        if self._loaded is None:
+            self._loaded = self._load()
+        return self._loaded
+
+
+def _answered(run: _Run, requests: Iterator[TableRequest], loading: _Loading) -> bool:
+    """Let the model answer what only it can answer; return whether Ctrl-C ended that early."""
     try:
-        requests = run.requests(wanted, accepted)
         first = next(requests, None)
         if first is not None:
-            generator = load()
+            generator = loading.generator()
             run.model = generator.name
             run.start()
             for answer in generator.describe(_chain(first, requests)):
                 run.take(answer)
         run.unanswered()
     except KeyboardInterrupt:
-        interrupted = True
+        return True
     finally:
         run.flush()
-        if generator is not None:
-            generator.close()
-    device = generator.device if generator is not None else ""
-    return run.report(len(turned), run.model, device, interrupted)
+    return False
 
 
 def _chain(first: TableRequest, rest: Iterator[TableRequest]) -> Iterator[TableRequest]:
@@ -239,7 +270,11 @@ class _Run:
             return None
         suggestion = _suggestion(table, column, verdict)
         return replace(
-            suggestion, origin="composed", model=_FROM_DICTIONARY, confidence=_CONFIDENCE["composed"]
+            suggestion,
+            origin="composed",
+            model=_FROM_DICTIONARY,
+            logprob=_DICTIONARY_LOGPROB,
+            confidence=_CONFIDENCE["composed"],
         )
 
     def _request(self, table: Table, asked: Sequence[Column | None]) -> TableRequest:
@@ -265,7 +300,12 @@ class _Run:
             # the dictionary knows the name even where the model's text could not stand
             known = self.checker.check(table, column, hints[0], _DICTIONARY_LOGPROB, hints)
             if known.origin != "unclear":
-                suggestion = replace(_suggestion(table, column, known), model=_FROM_DICTIONARY)
+                suggestion = replace(
+                    _suggestion(table, column, known),
+                    origin="composed",
+                    model=_FROM_DICTIONARY,
+                    logprob=_DICTIONARY_LOGPROB,
+                )
         self._record(table, column, suggestion)
 
     def unanswered(self) -> None:
@@ -287,12 +327,12 @@ class _Run:
         """Record what waits."""
         if self._waiting:
             kept = self.ledger.add(self.catalog.source, self._waiting)
-            self.kept += kept
-            self.origins.update(one.origin for one in self._waiting)
+            self.kept += len(kept)
+            self.origins.update(one.origin for one in self._waiting if one.ref in kept)
             self._waiting = []
         self._flushed_at = time.monotonic()
 
-    def report(self, turned: int, model: str, device: str, interrupted: bool) -> SuggestReport:
+    def report(self, turned: int, device: str, interrupted: bool) -> SuggestReport:
         """Return what the run did."""
         seconds = time.monotonic() - self._started_at
         return SuggestReport(
@@ -302,7 +342,7 @@ class _Run:
             dict(sorted(self.origins.items())),
             turned,
             seconds,
-            model,
+            self.model,
             device,
             interrupted,
         )

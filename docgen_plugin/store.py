@@ -4,6 +4,8 @@ A place (source, table, column) has one live row and a history of events. Every 
 version first, so that two people at work on one ledger cannot undo each other unseen.
 
     suggested -> accepted | edited | rejected -> applied;  any of them -> stale -> suggested anew
+
+A stale row whose text stands in the source again, and still fits, is applied once more.
 """
 
 from __future__ import annotations
@@ -37,8 +39,10 @@ _NEXT = {
     "edited": ("edited", "rejected", "applied", "stale"),
     "rejected": ("accepted", "edited", "stale"),
     "applied": ("stale",),
-    "stale": (),
+    "stale": ("applied",),
 }
+_FILED = ("accepted", "edited")
+_INTO_FILE = "written to the file "
 _TRIES = 5
 _BATCH = 500  # places asked for in one statement: below every database's limit on parameters
 
@@ -93,6 +97,11 @@ class Ledger:
     def name(self) -> str:
         """Return where the ledger is, without a password."""
         return self._database.name
+
+    @property
+    def missing(self) -> bool:
+        """Return whether there is no such file, and an empty ledger is read in its stead."""
+        return self._database.missing
 
     def close(self) -> None:
         """Close every connection; may be called twice."""
@@ -165,15 +174,62 @@ class Ledger:
         names = Event.__dataclass_fields__
         return [Event(**{name: row[name] for name in names}) for row in found]
 
-    def add(self, source: str, found: Iterable[Suggestion]) -> int:
-        """Record suggestions and return how many were kept; a place with a row that is not stale keeps it.
+    def filed(self, source: str) -> set[ColumnRef]:
+        """Return the accepted and edited places that `file` was told of and nobody changed since.
+
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        of_source = suggestions.c.source_hash == text_hash(source)
+        last = (
+            sqlalchemy.select(sqlalchemy.func.max(events.c.id).label("id"))
+            .join_from(events, suggestions, events.c.place == suggestions.c.place)
+            .where(of_source, suggestions.c.state.in_(_FILED))
+            .group_by(events.c.place)
+            .subquery()
+        )
+        query = (
+            sqlalchemy.select(suggestions.c.table_key, suggestions.c.column_name)
+            .join_from(last, events, events.c.id == last.c.id)
+            .join(suggestions, suggestions.c.place == events.c.place)
+            .where(events.c.old_state == events.c.new_state, events.c.why.like(f"{_INTO_FILE}%"))
+        )
+        with self._database.reading() as connection:
+            return {ColumnRef(one[0], one[1]) for one in connection.execute(query)}
+
+    def file(self, source: str, rows: Iterable[Row], name: str) -> None:
+        """Record that the texts of accepted or edited rows were written to a file; they stay what they are.
+
+        Raises:
+            LedgerError: when the ledger cannot be written.
+        """
+        now = datetime.now(UTC)
+        with self._database.writing() as connection:
+            for part in _batches(rows):
+                log = [
+                    _event(
+                        _place(source, row.suggestion.ref),
+                        now,
+                        "",
+                        row.suggestion.state,
+                        row.suggestion.state,
+                        None,
+                        None,
+                        f"{_INTO_FILE}{name}",
+                    )
+                    for row in part
+                ]
+                connection.execute(events.insert(), log)
+
+    def add(self, source: str, found: Iterable[Suggestion]) -> set[ColumnRef]:
+        """Record suggestions and return the places kept; one with a row that is not stale keeps its row.
 
         Raises:
             LedgerError: when the ledger cannot be written.
         """
         listed = list({suggestion.ref: suggestion for suggestion in found}.values())
         if not listed:
-            return 0
+            return set()
         for _ in range(_TRIES):
             # another process may record one of these places between look and insert: then look again
             with contextlib.suppress(IntegrityError), self._database.writing() as connection:
@@ -235,8 +291,8 @@ def _present(connection: Connection, places: Sequence[str]) -> dict[str, RowMapp
     return {found["place"]: found for found in connection.execute(query).mappings()}
 
 
-def _add(connection: Connection, source: str, listed: Sequence[Suggestion]) -> int:
-    kept = 0
+def _add(connection: Connection, source: str, listed: Sequence[Suggestion]) -> set[ColumnRef]:
+    kept: set[ColumnRef] = set()
     now = datetime.now(UTC)
     for part in _batches(listed):
         by_place = {_place(source, suggestion.ref): suggestion for suggestion in part}
@@ -252,6 +308,7 @@ def _add(connection: Connection, source: str, listed: Sequence[Suggestion]) -> i
             values["version"] = 1 if old is None else old["version"] + 1
             values["previous"] = "" if old is None else "stale"
             (fresh if old is None else again).append(values)
+            kept.add(suggestion.ref)
             old_text = None if old is None else old["text"]
             log.append(
                 _event(place, now, "", "" if old is None else "stale", "suggested", old_text, suggestion.text)
@@ -261,7 +318,6 @@ def _add(connection: Connection, source: str, listed: Sequence[Suggestion]) -> i
         _update(connection, again)
         if log:
             connection.execute(events.insert(), log)
-        kept += len(log)
     return kept
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from docgen_plugin.config import Config
-from docgen_plugin.freshness import Turn, fingerprint, judge
-from docgen_plugin.model import Catalog, Column, Suggestion, Table
+from docgen_plugin.freshness import Turn, fingerprint, judge, same_evidence, same_text
+from docgen_plugin.model import Catalog, Column, ColumnRef, Suggestion, Table
 from docgen_plugin.selection import chosen_tables, is_selected
 from docgen_plugin.store import Decision, Ledger, Row
 
-__all__ = ["Target", "approved", "find", "ordered", "refresh"]
+__all__ = ["Target", "approved", "find", "ordered", "refresh", "reopen"]
 
 _TABLES_AT_ONCE = 200  # tables whose ledger rows are in memory together
 _APPROVED = ("accepted", "edited", "applied")
@@ -60,10 +60,39 @@ class _Places:
         standing = column.description if column is not None else table.description
         return judge(row.suggestion, standing, fingerprint(table, column))
 
+    def replaceable(self, row: Row) -> bool:
+        """Return whether what stands at a stale row's place is our own text, no longer the best to say."""
+        ref = row.suggestion.ref
+        table = self._tables[ref.table]
+        column = self._columns.get((ref.table, ref.column)) if ref.column else None
+        if ref.column and column is None:
+            return False
+        standing = column.description if column is not None else table.description
+        if _before_stale(row) == "applied":
+            current = fingerprint(table, column)
+            return same_text(standing, row.suggestion.text) and not same_evidence(
+                row.suggestion.fingerprint, current
+            )
+        # a suggestion is made beside a standing text only where that text was ours
+        return bool(row.suggestion.before.strip()) and same_text(standing, row.suggestion.before)
+
     def state(self, row: Row) -> str:
         """Return the state a row has once the source as it is now is taken into account."""
         turn = self.judge(row)
         return row.suggestion.state if turn is None else turn.state
+
+
+def _before_stale(row: Row) -> str:
+    """Return the state that a row had when it turned stale, be that recorded or not."""
+    return row.previous if row.suggestion.state == "stale" else row.suggestion.state
+
+
+def _reworded(catalog: Catalog, ledger: Ledger, row: Row) -> bool:
+    """Return whether a person wrote the text of a row, rather than just approved it."""
+    last = ""
+    for event in ledger.history(catalog.source, row.suggestion.ref):
+        last = event.new_state if event.new_state in ("suggested", "edited") else last
+    return last == "edited"
 
 
 def _chunks(tables: Sequence[Table]) -> Iterator[Sequence[Table]]:
@@ -87,7 +116,7 @@ class Target:
 
 
 def find(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str] = ()) -> Iterator[Target]:
-    """Yield the undocumented places without a live row, table by table.
+    """Yield the places without a live row that are undocumented or hold our own outdated text, by table.
 
     Raises:
         LedgerError: when the ledger cannot be read.
@@ -95,25 +124,51 @@ def find(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str]
     for tables in _chunks(list(chosen_tables(catalog.tables, config))):
         taken: dict[str, set[str]] = {}
         earlier: dict[str, dict[str, Suggestion]] = {}
+        ours: set[ColumnRef] = set()
         places = _Places(tables)
-        for row in ledger.rows(catalog.source, places.keys):
+        for row in list(ledger.rows(catalog.source, places.keys)):
             ref = row.suggestion.ref
             if places.state(row) != "stale":
                 taken.setdefault(ref.table, set()).add(ref.column)
-            elif row.previous in _APPROVED:
+                continue
+            replaceable = places.replaceable(row)
+            if replaceable:
+                ours.add(ref)
+            # what only a model wrote is written anew for a changed column; a person's words are shown again
+            if _before_stale(row) in _APPROVED and (not replaceable or _reworded(catalog, ledger, row)):
                 earlier.setdefault(ref.table, {})[ref.column] = row.suggestion
         for table in tables:
             closed = taken.get(table.key, ())
             columns = tuple(
                 column
                 for column in table.columns
-                if not column.description.strip()
+                if (not column.description.strip() or ColumnRef(table.key, column.name) in ours)
                 and column.name not in closed
                 and is_selected(table, column.name, select)
             )
-            with_table = not table.description.strip() and "" not in closed and is_selected(table, "", select)
+            with_table = (
+                (not table.description.strip() or ColumnRef(table.key) in ours)
+                and "" not in closed
+                and is_selected(table, "", select)
+            )
             if columns or with_table:
                 yield Target(table, columns, with_table, earlier.get(table.key, {}))
+
+
+def reopen(
+    catalog: Catalog, ledger: Ledger, config: Config, kept: Sequence[str], select: Sequence[str] = ()
+) -> int:
+    """Turn open suggestions stale, so that `find` yields their places; return how many.
+
+    Args:
+        kept: the models whose suggestions stay as they are.
+
+    Raises:
+        LedgerError: when the ledger cannot be used.
+    """
+    rows = ordered(catalog, ledger, config, ("suggested",), select)
+    others = [row for row in rows if row.suggestion.model not in kept]
+    return len(ledger.decide(catalog.source, (Decision(row, "stale", why="asked again") for row in others)))
 
 
 def approved(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str] = ()) -> list[Row]:

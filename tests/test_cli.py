@@ -100,13 +100,23 @@ def test_json_keeps_everything_human_off_standard_output(shop):
 
 def test_the_ledger_is_beside_the_project_or_where_it_is_told(shop, tmp_path):
     docgen("status", "shop")
-    docgen("accept", "shop")
-    docgen("apply", "shop")
+    docgen("coverage", "shop")
     assert list(tmp_path.iterdir()) == []  # only suggest makes a ledger
     docgen("suggest", "shop", "--ledger", f"sqlite:///{tmp_path}/named.db")
     assert {path.name.split("-")[0] for path in tmp_path.iterdir()} == {"named.db"}
     docgen("suggest", "shop")
     assert (tmp_path / ".docgen" / "ledger.db").is_file()
+
+
+@pytest.mark.parametrize("verb", ["accept", "review", "apply"])
+def test_a_ledger_that_is_not_there_is_no_empty_one(shop, tmp_path, verb):
+    for options, path in (([], tmp_path / ".docgen" / "ledger.db"), (["--ledger", "nosuch.db"], "nosuch.db")):
+        result = docgen(verb, "shop", *options, code=1)
+        assert result.stderr == (
+            f"docgen: no ledger at {path}: run docgen suggest first, or name it with --ledger\n"
+        )
+        assert result.stdout == ""
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_projects_ledger_is_in_its_folder(shop, tmp_path, monkeypatch):
@@ -209,6 +219,7 @@ def test_apply_to_a_file(shop, tmp_path):
         assert row is not None
         ledger.decide("shop", [Decision(row, "edited", "ann", text)])
     dry = docgen("apply", "shop", "--to", "texts.yml", "--dry-run")
+    assert as_json("status", "shop")["next"] == "docgen apply (4 accepted texts to write)"
     assert not Path("texts.yml").exists()
     assert "would write 4 descriptions to texts.yml" in dry.stderr
     assert "wrote 4 descriptions to texts.yml" in docgen("apply", "shop", "--to", "texts.yml").stdout
@@ -224,7 +235,14 @@ def test_apply_to_a_file(shop, tmp_path):
     import jinja2
 
     assert jinja2.Template(orders["columns"][1]["description"]).render() == text
-    assert as_json("status", "shop")["states"]["accepted"] == 3  # a file is not the source
+    status = as_json("status", "shop")
+    assert (status["states"]["accepted"], status["in_file"]) == (3, 4)  # a file is not the source
+    assert status["next"].startswith("docgen review")
+    assert "in a file: 4 accepted texts (apply --to)" in docgen("status", "shop").stdout
+    shop.set(ColumnRef("s.orders", "total"), text)  # taken over by hand
+    docgen("accept", "shop", "--include-unclear")
+    status = as_json("status", "shop")
+    assert (status["in_file"], status["next"]) == (3, "docgen apply (1 accepted text to write)")
     refused = docgen("apply", "shop", "--to", "texts.yml", code=1)
     assert refused.stderr.startswith("docgen: texts.yml: is there already")
     docgen("apply", "shop", "--to", "texts.yml", "--force")
@@ -402,6 +420,33 @@ def test_an_error_of_an_adapter_cannot_either(shop):
     with registered(Broken()):
         result = docgen("suggest", "shop", code=1)
     assert result.stderr == "docgen: bad a\\x1b[31m[bold]b\\n\\u202e'%s'\n"
+
+
+class Other(FakeGenerator):
+    name = "fake@2"
+
+
+def test_suggest_again_replaces_what_another_model_left_open(shop, tmp_path):
+    docgen("suggest", "shop")
+    docgen("accept", "shop", "--select", "*.total")
+    assert as_json("suggest", "shop", "--again")["targets"] == 0  # the same model
+    other = Other(lambda request, column: ("What the other model says of it", -0.3))
+    with registered(FakeModel(other)):
+        assert as_json("suggest", "shop")["targets"] == 0
+        again = as_json("suggest", "shop", "--again", "--select", "orders")
+        assert (again["targets"], again["turned"], again["model"]) == (2, 2, "fake@2")
+        assert as_json("suggest", "shop", "--again", "--select", "orders")["targets"] == 0
+    assert other.closed == 3 - 1  # loaded only to compare, or to answer
+    with Ledger(tmp_path / ".docgen" / "ledger.db") as ledger:
+        made = {str(row.suggestion.ref): row.suggestion for row in ledger.rows("shop")}
+    assert {place: one.model for place, one in made.items()} == {
+        "s.orders": "fake@2",
+        "s.orders.order_ref": "fake@2",
+        "s.orders.total": "fake@1",
+        "s.orders.x7": "",
+        "s.lines.qty": "fake@1",
+    }
+    assert (made["s.orders.total"].state, made["s.orders"].state) == ("accepted", "suggested")
 
 
 def test_model_info(shop):

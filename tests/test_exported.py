@@ -43,7 +43,7 @@ PINNED = {
     "docgen_plugin.review.terminal": ["review"],
     "docgen_plugin.selection": ["chosen_tables", "is_selected", "require_choice"],
     "docgen_plugin.store": ["Decision", "Event", "Ledger", "Row"],
-    "docgen_plugin.targets": ["Target", "approved", "find", "ordered", "refresh"],
+    "docgen_plugin.targets": ["Target", "approved", "find", "ordered", "refresh", "reopen"],
 }  # fmt: skip
 
 # modules whose names are pinned above, and all others that the package has

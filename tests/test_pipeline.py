@@ -15,7 +15,7 @@ from docgen_plugin.freshness import fingerprint, same_evidence
 from docgen_plugin.generate import Answer, TableRequest
 from docgen_plugin.grounding import UNCLEAR
 from docgen_plugin.hookspecs import hookimpl
-from docgen_plugin.model import Catalog, Column, ColumnRef, ForeignKey, Table
+from docgen_plugin.model import Catalog, Column, ColumnRef, ForeignKey, Suggestion, Table
 from docgen_plugin.store import Decision, Ledger
 from tests.fakes import FakeGenerator, Shop, plain_answer, registered
 
@@ -202,6 +202,110 @@ def test_a_new_column_changes_the_table_not_its_columns():
     assert fingerprint(ORDERS, ORDERS.columns[0]) == fingerprint(more, more.columns[0])
     empty = replace(ORDERS, columns=())
     assert same_evidence(fingerprint(empty, None), fingerprint(ORDERS, None))
+
+
+def applied(ledger, ref, text=None):
+    suggest(ledger)
+    decide(ledger, "edited" if text else "accepted", ref, text=text)
+    apply(ledger)
+
+
+def test_our_applied_text_on_a_changed_column_is_suggested_anew(shop, ledger):
+    applied(ledger, TOTAL)
+    standing = shop.tables["s.orders"].column("total").description
+    shop.column(TOTAL, type="text")
+    generator = FakeGenerator(lambda request, column: ("The total as the shop now writes it.", -0.1))
+    report = suggest(ledger, generator)
+    assert (report.turned, report.targets) == (1, 1)
+    anew = ledger.row("shop", TOTAL).suggestion
+    assert (anew.state, anew.before, anew.text) == (
+        "suggested",
+        standing,
+        "The total as the shop now writes it.",
+    )
+    assert pipeline.suggest("shop", Config(), ledger, never).targets == 0
+    assert shop.tables["s.orders"].column("total").description == standing  # until a person accepts
+    decide(ledger, "accepted", TOTAL)
+    assert apply(ledger).written == (TOTAL,)
+    assert shop.tables["s.orders"].column("total").description == anew.text
+    assert states(ledger)[TOTAL] == "applied"
+
+
+def test_a_persons_wording_on_a_changed_column_is_shown_again_not_replaced(shop, ledger):
+    applied(ledger, TOTAL, "Sum of the lines.")
+    shop.column(TOTAL, type="text")
+    assert pipeline.suggest("shop", Config(), ledger, never).targets == 1
+    again = ledger.row("shop", TOTAL).suggestion
+    assert (again.text, again.before, again.origin) == ("Sum of the lines.", "Sum of the lines.", "reused")
+    decide(ledger, "accepted", TOTAL)
+    assert apply(ledger).present == (TOTAL,)
+    assert states(ledger)[TOTAL] == "applied"
+
+
+@pytest.mark.parametrize("state", ["suggested", "rejected"])
+def test_a_replacement_is_itself_replaced_when_the_column_changes_once_more(shop, ledger, state):
+    applied(ledger, TOTAL)
+    shop.column(TOTAL, type="text")
+    suggest(ledger)
+    if state == "rejected":
+        decide(ledger, state, TOTAL)
+        assert pipeline.suggest("shop", Config(), ledger, never).targets == 0
+    shop.column(TOTAL, type="date")
+    assert suggest(ledger).targets == 1
+    assert states(ledger)[TOTAL] == "suggested"
+    shop.set(TOTAL, "A person's words.")
+    shop.column(TOTAL, type="int")
+    assert pipeline.suggest("shop", Config(), ledger, never).targets == 0
+
+
+def test_a_column_that_comes_back_with_our_text_is_applied_still(shop, ledger):
+    applied(ledger, TOTAL)
+    decide(ledger, "accepted", TABLE)
+    full = shop.tables["s.orders"]
+    shop.tables["s.orders"] = replace(
+        full, columns=tuple(column for column in full.columns if column.name != "total")
+    )
+    suggest(ledger)
+    assert states(ledger)[TOTAL] == "stale"
+    shop.tables["s.orders"] = full
+    assert pipeline.suggest("shop", Config(), ledger, never).targets == 0
+    assert states(ledger)[TOTAL] == "applied"
+
+
+@pytest.mark.parametrize("state", ["accepted", "applied"])
+def test_an_approved_table_description_outlives_its_columns(shop, ledger, state):
+    suggest(ledger)
+    decide(ledger, "accepted", TABLE)
+    if state == "applied":
+        apply(ledger)
+    table = shop.tables["s.orders"]
+    for columns in ((*table.columns, Column("paid", description="Paid.")), table.columns[1:]):
+        shop.tables["s.orders"] = replace(table, columns=columns)
+        suggest(ledger)
+        assert states(ledger)[TABLE] == state
+
+
+def test_keys_that_dbt_infers_from_tests_are_no_change():
+    keyed = Column("total", "int", primary_key=True, foreign_key=ForeignKey("totals", "id"))
+    for kind, same in (("model", True), ("seed", True), ("table", False)):
+        table = Table("t", "t", kind=kind)
+        prints = [fingerprint(table, column) for column in (Column("total", "int"), keyed)]
+        assert same_evidence(*prints) is same
+    assert same_evidence(
+        fingerprint(Table("t", "t"), keyed), fingerprint(Table("t", "t", kind="model"), keyed)
+    )
+
+
+def test_rows_that_the_ledger_refused_are_not_counted(shop, ledger):
+    def answer(request, column):
+        if column == "order_ref":  # another process is quicker by one place
+            ledger.add("shop", [Suggestion(REF, "Theirs.")])
+        return plain_answer(request, column)
+
+    report = suggest(ledger, FakeGenerator(answer))
+    assert (report.targets, report.suggested) == (5, 4)
+    assert sum(report.by_origin.values()) == 4
+    assert ledger.row("shop", REF).suggestion.text == "Theirs."
 
 
 def test_tables_out_of_sight_keep_their_rows(shop, ledger):
@@ -436,7 +540,8 @@ def test_the_dictionary_speaks_where_the_models_text_cannot_stand(ledger):
     with registered(Shop(table)):
         suggest(ledger, FakeGenerator(lambda request, column: ("", 0.0)))
     known = ledger.row("shop", ColumnRef("customers", "created_at")).suggestion
-    assert (known.origin, known.model) == ("generated", "docgen-concepts")
+    assert (known.origin, known.model) == ("composed", "docgen-concepts")
+    assert known.logprob == -0.7
     assert known.text not in ("", UNCLEAR)
     assert ledger.row("shop", ColumnRef("customers", "zorbness")).suggestion.origin == "unclear"
 

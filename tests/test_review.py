@@ -60,7 +60,8 @@ def review(*lines, select=()):
 
 ANSWERS = {
     "yes and no": (("y", "n", "s", "y", "s", "s"), {REF: "accepted", BUYER: "rejected", STATE: "accepted"}),
-    "capitals and words": (("Yes", "NO", "q"), {REF: "accepted", BUYER: "rejected"}),
+    "capitals": (("Y", " N ", "q"), {REF: "accepted", BUYER: "rejected"}),
+    "words ask again": (("accept", "all", "yes", "no", "quit", "yy", "n", "q"), {REF: "rejected"}),
     "quit keeps": (("y", "q"), {REF: "accepted"}),
     "end of input quits": (("y",), {REF: "accepted"}),
     "nothing at all": ((), {}),
@@ -111,6 +112,44 @@ def test_an_edited_text_is_what_gets_written(shop):
     review("e", "  My own words, é and 🙂.  ", "q")
     docgen("apply", "shop")
     assert shop.tables["s.orders"].columns[0].description == "My own words, é and 🙂."
+
+
+def again(states, *lines):
+    return docgen("review", "shop", "--state", states, input="".join(f"{line}\n" for line in lines)).stdout
+
+
+def test_decisions_can_be_changed_until_they_are_applied(shop):
+    review("y", "n", "y", "e", "My words.", "y", "q")
+    assert "== s.lines" not in again("accepted,edited", "q").split("nothing decided")[1]
+    shown = again("accepted,rejected,edited", "n", "y", "e", "Not a thing.", "n", "n")
+    assert "; accepted by " in shown
+    assert "; rejected by " in shown
+    assert "1 accepted, 1 edited, 3 rejected" in shown
+    assert {ref: state for ref, state in states().items() if state != "suggested"} == {
+        REF: "rejected",
+        BUYER: "accepted",
+        OPAQUE: "edited",
+        STATE: "rejected",
+        TABLE: "rejected",
+    }
+    assert set(docgen("apply", "shop").stdout.split()) >= {"wrote", "2"}
+
+
+def test_a_decision_that_is_confirmed_stays_as_it_is(shop):
+    review("y", "n", "e", "My words.", "q")
+    before = [found(ref) for ref in (REF, BUYER, OPAQUE)]
+    assert "3 kept" in again("accepted,edited,rejected", "y", "n", "y")
+    assert "2 kept" in again("accepted,edited", "a")
+    assert [found(ref) for ref in (REF, BUYER, OPAQUE)] == before
+    assert (
+        "nothing to review: no suggestion is edited"
+        in docgen("review", "shop", "--state", "edited", "--select", "lines").stdout
+    )
+
+
+@pytest.mark.parametrize("value", ["applied", "stale", "", "accepted,", "nosuch"])
+def test_only_what_can_change_is_reviewed(shop, value):
+    assert "is none of suggested" in docgen("review", "shop", "--state", value, code=2).stderr
 
 
 def test_select_narrows_and_an_empty_review_says_so(shop):

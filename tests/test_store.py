@@ -57,7 +57,7 @@ def decide(ledger, state, ref=TOTAL, **more):
 def test_a_suggestion_comes_back_as_it_was(any_ledger):
     wanted = suggestion(origin="reused", model="m@1", logprob=-0.25, confidence=0.5, before=" ")
     odd = suggestion(ODD, "Text with 'quotes', 100% and 🙂\nline two")
-    assert any_ledger.add("shop", [wanted, odd]) == 2
+    assert any_ledger.add("shop", [wanted, odd]) == {TOTAL, ODD}
     found = row(any_ledger)
     assert found.version == 1
     stored = found.suggestion
@@ -73,7 +73,7 @@ def test_the_whole_life_of_a_row_with_its_history(any_ledger):
     assert decide(any_ledger, "edited", text="Sum of all lines.") == {TOTAL}
     assert decide(any_ledger, "applied") == {TOTAL}
     assert decide(any_ledger, "stale", why="the column changed") == {TOTAL}
-    assert any_ledger.add("shop", [suggestion(text="Total, anew.")]) == 1
+    assert any_ledger.add("shop", [suggestion(text="Total, anew.")]) == {TOTAL}
     assert row(any_ledger).suggestion.state == "suggested"
     assert row(any_ledger).suggestion.reviewer == ""
     assert row(any_ledger).suggestion.decided_at is None
@@ -117,7 +117,7 @@ def test_a_live_row_is_never_replaced_by_a_new_suggestion(ledger, state):
     if state != "suggested":
         decide(ledger, state, text="Mine." if state == "edited" else None)
     before = row(ledger)
-    assert ledger.add("shop", [suggestion(text="Another.")]) == 0
+    assert ledger.add("shop", [suggestion(text="Another."), suggestion(ORDERS)]) == {ORDERS}
     assert row(ledger) == before
 
 
@@ -130,6 +130,23 @@ def test_a_decision_on_an_old_view_changes_nothing(any_ledger):
     assert any_ledger.decide("shop", late) == {ORDERS}
     assert row(any_ledger).suggestion.state == "rejected"
     assert len(any_ledger.history("shop", TOTAL)) == 2
+
+
+def test_texts_in_a_file_are_counted_until_they_change(any_ledger):
+    places = [TOTAL, ORDERS, ODD]
+    any_ledger.add("shop", [suggestion(place) for place in places])
+    any_ledger.add("other", [suggestion()])
+    for place in places:
+        decide(any_ledger, "accepted", place)
+    assert any_ledger.filed("shop") == set()
+    any_ledger.file("shop", [row(any_ledger, TOTAL), row(any_ledger, ORDERS)], "texts.yml")
+    assert any_ledger.filed("shop") == {TOTAL, ORDERS}
+    assert any_ledger.history("shop", TOTAL)[-1].why == "written to the file texts.yml"
+    assert row(any_ledger).suggestion.state == "accepted"
+    decide(any_ledger, "edited", text="Another.")
+    assert any_ledger.filed("shop") == {ORDERS}
+    decide(any_ledger, "applied", ORDERS)
+    assert (any_ledger.filed("shop"), any_ledger.filed("other")) == (set(), set())
 
 
 def test_sources_and_letter_case_are_kept_apart(any_ledger):
@@ -159,7 +176,7 @@ def test_a_folder_is_made_with_its_own_gitignore(tmp_path):
 
 def test_without_create_a_missing_file_is_an_empty_ledger(tmp_path):
     with Ledger(tmp_path / ".docgen" / "ledger.db", create=False) as ledger:
-        assert list(ledger.rows("shop")) == []
+        assert (list(ledger.rows("shop")), ledger.missing) == ([], True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -263,7 +280,7 @@ def test_a_locked_ledger_is_waited_for_and_then_named(tmp_path, monkeypatch):
             ledger.add("shop", [suggestion()])
         other.execute("rollback")
         other.close()
-        assert ledger.add("shop", [suggestion()]) == 1
+        assert ledger.add("shop", [suggestion()]) == {TOTAL}
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become a user without rights")
@@ -342,7 +359,7 @@ def test_many_rows_take_seconds(tmp_path):
     with Ledger(tmp_path / "ledger.db") as ledger:
         started = time.process_time()
         many = [suggestion(ColumnRef(f"t{number // 20}", f"c{number % 20}")) for number in range(20_000)]
-        assert ledger.add("shop", many) == 20_000
+        assert len(ledger.add("shop", many)) == 20_000
         decisions = [Decision(found, "accepted", "ann") for found in ledger.rows("shop")]
         assert len(ledger.decide("shop", decisions)) == 20_000
         assert time.process_time() - started < 10  # 3 s alone on two cores

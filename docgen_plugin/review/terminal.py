@@ -30,7 +30,7 @@ _NARROW, _WIDE = 40, 100
 
 
 def review(catalog: Catalog, ledger: Ledger, rows: Sequence[Row], who: str) -> Counter[str]:
-    """Ask about each row and return how many were accepted, edited, rejected and skipped.
+    """Ask about each row and return how many were accepted, edited, rejected, kept and skipped.
 
     Raises:
         LedgerError: when a decision cannot be kept.
@@ -53,7 +53,7 @@ class _Session:
         self.who = who
         self.total = total
         self.seen = 0
-        self.tally: Counter[str] = Counter(accepted=0, edited=0, rejected=0, skipped=0)
+        self.tally: Counter[str] = Counter(accepted=0, edited=0, rejected=0, kept=0, skipped=0)
 
     def ask_table(self, table: Table, rows: Sequence[Row]) -> bool:
         """Ask about the rows of one table; return whether to go on with the next."""
@@ -76,7 +76,7 @@ class _Session:
         """Ask until one row is dealt with; return the letter that did it."""
         while True:
             letter = _read("[y,n,e,s,a,q,?] ")
-            match letter and letter.strip().lower()[:1]:
+            match letter and letter.strip().lower():
                 case None | "q":
                     return "q"
                 case "y":
@@ -97,6 +97,9 @@ class _Session:
                     show(_HELP)
 
     def _decide(self, row: Row, state: str, text: str | None = None) -> None:
+        if text is None and _stays(row, state):
+            self.tally["kept"] += 1
+            return
         done = self.ledger.decide(self.catalog.source, [Decision(row, state, self.who, text)])
         if done:
             self.tally[state] += 1
@@ -116,12 +119,21 @@ class _Session:
         return True
 
     def _accept_all(self, rows: Sequence[Row]) -> None:
-        clear = [row for row in rows if row.suggestion.origin != "unclear"]
-        done = self.ledger.decide(self.catalog.source, [Decision(row, "accepted", self.who) for row in clear])
+        clear = [
+            row for row in rows if row.suggestion.origin != "unclear" or row.suggestion.state == "edited"
+        ]
+        asked = [row for row in clear if not _stays(row, "accepted")]
+        done = self.ledger.decide(self.catalog.source, [Decision(row, "accepted", self.who) for row in asked])
         self.tally["accepted"] += len(done)
-        self.tally["skipped"] += len(rows) - len(done)
+        self.tally["kept"] += len(clear) - len(asked)
+        self.tally["skipped"] += len(rows) - len(clear) + len(asked) - len(done)
         if len(clear) < len(rows):
             show(f"left {count(len(rows) - len(clear), 'unclear place')} of this table")
+
+
+def _stays(row: Row, state: str) -> bool:
+    """Return whether a decision was made before: an edited text is an accepted one."""
+    return row.suggestion.state == state or (row.suggestion.state == "edited" and state == "accepted")
 
 
 def _width() -> int:
@@ -150,6 +162,9 @@ def _row_lines(catalog: Catalog, table: Table, row: Row, position: str) -> Itera
     if column is not None and (facts := _facts(column)):
         yield from _wrapped(facts, "   ")
     origin = f"{suggestion.origin}, confidence {suggestion.confidence:.2f}"
+    if suggestion.state != "suggested":
+        by = f" by {visible(suggestion.reviewer)}" if suggestion.reviewer else ""
+        origin += f"; {suggestion.state}{by}"
     yield f"   {origin}"
     standing = catalog.description(ColumnRef(table.key, suggestion.ref.column)) or ""
     yield from _wrapped(f"there now: {standing.strip() or 'nothing'}", "   ")
