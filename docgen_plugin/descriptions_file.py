@@ -7,21 +7,21 @@ accepted: they stand in a file, not in the source.
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from docgen_plugin.errors import WriteError
+from docgen_plugin.files import replace_file
+from docgen_plugin.jinja import escape_jinja, holds_jinja
 from docgen_plugin.model import Catalog, ColumnRef, Suggestion, Table
 from docgen_plugin.pipeline import ApplyReport
 
 __all__ = ["render", "write"]
 
 _SECTIONS = {"model": "models", "seed": "seeds", "snapshot": "snapshots"}
-_JINJA = re.compile(r"\{[{%#]")
+_VERSIONED = re.compile(r"model\.[^.]+\.(?P<name>.+)\.v(?P<version>[^.]+(?:\.\d+)?)")
 
 
 def write(
@@ -37,11 +37,13 @@ def write(
         raise WriteError(f"{target}: wants a name that ends in .yml or .yaml")
     if path.is_dir() or (path.exists() and not force):
         raise WriteError(f"{target}: is there already; name another file, or add --force to replace it")
-    text = render(catalog, suggestions)
-    if suggestions and not dry_run:
+    skipped = tuple((item.ref, why) for item in suggestions if (why := _refusal(catalog, item)))
+    left_out = {ref for ref, _ in skipped}
+    good = [item for item in suggestions if item.ref not in left_out]
+    text = render(catalog, good) if good else ""
+    if good and not dry_run:
         _replace(path, text)
-    written = tuple(suggestion.ref for suggestion in suggestions)
-    return ApplyReport(catalog.source, written, preview=text if suggestions else "")
+    return ApplyReport(catalog.source, tuple(item.ref for item in good), skipped, preview=text)
 
 
 def render(catalog: Catalog, suggestions: Sequence[Suggestion]) -> str:
@@ -54,6 +56,10 @@ def render(catalog: Catalog, suggestions: Sequence[Suggestion]) -> str:
     for table in catalog.tables:
         entry = _entry(table, texts)
         if entry is None:
+            continue
+        version = _version(table)
+        if version is not None:
+            _add_version(sections.setdefault("models", []), *version, entry)
             continue
         if table.kind in _SECTIONS:
             sections.setdefault(_SECTIONS[table.kind], []).append(entry)
@@ -71,7 +77,7 @@ def _entry(table: Table, texts: dict[ColumnRef, str]) -> dict[str, Any] | None:
     """Return one table with its texts, None when there is none for it."""
     own = texts.get(ColumnRef(table.key))
     columns = [
-        {"name": column.name, "description": _escaped(texts[ref])}
+        {"name": column.name, "description": escape_jinja(texts[ref])}
         for column in table.columns
         if (ref := ColumnRef(table.key, column.name)) in texts
     ]
@@ -79,10 +85,19 @@ def _entry(table: Table, texts: dict[ColumnRef, str]) -> dict[str, Any] | None:
         return None
     entry: dict[str, Any] = {"name": table.name}
     if own is not None:
-        entry["description"] = _escaped(own)
+        entry["description"] = escape_jinja(own)
     if columns:
         entry["columns"] = columns
     return entry
+
+
+def _add_version(models: list[dict[str, Any]], name: str, version: str | int, entry: dict[str, Any]) -> None:
+    """Put one version's texts under its model, as dbt has it: `versions:` of one entry."""
+    model = next((one for one in models if one["name"] == name and "versions" in one), None)
+    if model is None:
+        model = {"name": name, "versions": []}
+        models.append(model)
+    model["versions"].append({"v": version, **{key: entry[key] for key in entry if key != "name"}})
 
 
 def _source_name(catalog: Catalog, table: Table) -> str:
@@ -91,34 +106,40 @@ def _source_name(catalog: Catalog, table: Table) -> str:
     return table.schema or catalog.kind
 
 
-def _escaped(text: str) -> str:
-    """Return a text that dbt's Jinja gives back as it is.
+def _refusal(catalog: Catalog, suggestion: Suggestion) -> str:
+    """Return why a text cannot stand in a file that dbt reads, "" when it can."""
+    ref = suggestion.ref
+    table = catalog.table(ref.table)
+    if table is None:
+        return "no longer in the source"
+    for name in (
+        ref.column,
+        table.name,
+        *([] if table.kind in _SECTIONS else [_source_name(catalog, table)]),
+    ):
+        if holds_jinja(name):
+            return f"the name {name} looks like Jinja, which dbt would run"
+    if not ref.column and _version(table) and holds_jinja(suggestion.text):
+        return "the text looks like Jinja, which dbt runs twice in a version's description"
+    return ""
 
-    >>> _escaped("a {{ b }}")
-    "a {{ '{{' }} b }}"
+
+def _version(table: Table) -> tuple[str, str | int] | None:
+    """Return the name and version that dbt knows a versioned model by, None for other tables.
+
+    >>> _version(Table("model.shop.orders.v2", "orders_v2", "model"))
+    ('orders', 2)
+    >>> _version(Table("model.shop.orders_v2", "orders_v2", "model"))
     """
-    return _JINJA.sub(lambda found: f"{{{{ '{found[0]}' }}}}", text)
+    found = _VERSIONED.fullmatch(table.key) if table.kind == "model" else None
+    if found is None or table.name != f"{found['name']}_v{found['version']}":
+        return None
+    return found["name"], int(found["version"]) if found["version"].isdecimal() else found["version"]
 
 
 def _replace(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            # mkstemp gives 0600: a new file should have the rights that the user's umask gives
-            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-            os.chmod(temporary, mode)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        replace_file(path, text.encode("utf-8"))
     except (OSError, UnicodeError) as err:
         raise WriteError(f"{path}: cannot be written: {err}") from err
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -7,10 +7,11 @@ from typing import Any
 
 import yaml
 from docgen_dbt.places import Place, Text
-from docgen_dbt.scalars import escape_jinja
 from docgen_dbt.splice import splice
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from docgen_plugin.jinja import escape_jinja
 
 WORDS = st.sampled_from(["id", "Order Id", "no", "amount", "x7", "créé", "1", "a: b", "full_name", "is_new"])
 SENTENCES = st.one_of(

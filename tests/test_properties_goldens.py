@@ -9,8 +9,9 @@ import yaml
 from docgen_dbt.document import Refused
 from docgen_dbt.files import FileText
 from docgen_dbt.places import Place, Text
-from docgen_dbt.scalars import escape_jinja, unescape_jinja
 from docgen_dbt.splice import splice
+
+from docgen_plugin.jinja import escape_jinja, unescape_jinja
 
 LONG = (
     "Number that the shop gave the order when the till opened it, unique over all stores and "

@@ -123,6 +123,46 @@ def test_replaced_texts_in_dbt(project: Path):
 
 
 @pytest.mark.slow
+def test_names_that_dbt_would_run_are_never_written(project: Path):
+    """A seed's header names columns that nobody checked: `c{{ 7*6 }}` in a file would be a column c42."""
+    seed = project / "seeds" / "category_taxes.csv"
+    header, _, rest = seed.read_text().partition("\n")
+    seed.write_text(f"{header},c{{{{ 7*6 }}}}\n" + rest.replace("\n", ",1\n"))
+    catalog = read_catalog(str(project), Config())
+    assert catalog is not None
+    key = "seed.shop.category_taxes"
+    assert catalog.description(ColumnRef(key, "c{{ 7*6 }}")) == ""
+    report = write(project, change(key, "c{{ 7*6 }}", "Seven times six"), change(key, "category", "Category"))
+    assert report.written == (ColumnRef(key, "category"),)
+    assert report.skipped == (
+        (
+            ColumnRef(key, "c{{ 7*6 }}"),
+            "seeds/_seeds.yml: the name c{{ 7*6 }} looks like Jinja, which dbt would run",
+        ),
+    )
+    assert "7*6" not in report.preview
+    read_catalog(str(project), Config())
+    assert dbt_descriptions(project)[ColumnRef(key, "category")] == "Category"
+    assert ColumnRef(key, "c42") not in dbt_descriptions(project)
+
+
+@pytest.mark.slow
+def test_jinja_in_a_versions_own_text(project: Path):
+    """dbt runs it twice there, so that no escape would stand; other texts are written."""
+    path = project / "models/marts/schema.yml"
+    path.write_text(path.read_text().replace("-   v: 2\n", '-   v: 2\n                description: ""\n'))
+    ref = "model.shop.dim_customers.v2"
+    before = "One row per customer, with what they ordered."
+    assert write(project, change(ref, "", "{{ x }}")).skipped[0][1] == (
+        "models/marts/schema.yml: the text looks like Jinja, which dbt runs twice in a version's description"
+    )
+    assert write(project, change(ref, "", "{ x }")).skipped == ()
+    read_catalog(str(project), Config())
+    assert dbt_descriptions(project)[ColumnRef(ref)] == "{ x }"
+    assert dbt_descriptions(project)[ColumnRef("model.shop.dim_customers.v1")].strip() == before
+
+
+@pytest.mark.slow
 def test_dry_run_writes_nothing_and_git_applies_it(project: Path):
     catalog = read_catalog(str(project), Config())
     assert catalog is not None

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import os
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from docgen_dbt.document import Refused
+from docgen_plugin import files as in_one_step
 
 __all__ = ["FileText", "check_writable", "read_file", "replace_file", "unified_diff"]
 
@@ -58,26 +57,11 @@ def replace_file(before: FileText, content: bytes) -> None:
     Raises:
         Refused: when the file is read-only, changed since it was read, or cannot be written.
     """
-    path = Path(os.path.realpath(before.path))
     try:
-        mode = _writable_mode(path, before)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        _check_mode(Path(os.path.realpath(before.path)), before)
+        in_one_step.replace_file(before.path, content, lambda path: _check_unchanged(path, before))
     except OSError as err:
         raise Refused(f"the file cannot be written: {err.strerror}") from err
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, mode)
-        _keep_owner(path, name)
-        _check_unchanged(path, before)
-        os.replace(name, path)
-    except OSError as err:
-        raise Refused(f"the file cannot be written: {err.strerror}") from err
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
 
 
 def check_writable(before: FileText) -> None:
@@ -88,24 +72,20 @@ def check_writable(before: FileText) -> None:
     """
     path = Path(os.path.realpath(before.path))
     try:
-        _writable_mode(path, before)
+        _check_mode(path, before)
     except OSError as err:
         raise Refused(f"the file cannot be written: {err.strerror}") from err
     if path.parent.is_dir() and not os.access(path.parent, os.W_OK):
         raise Refused("the file's folder is read-only")
 
 
-def _writable_mode(path: Path, before: FileText) -> int:
-    """Return the mode that the new file gets."""
+def _check_mode(path: Path, before: FileText) -> None:
     if before.content is None:
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
+        return
     mode = stat.S_IMODE(path.stat().st_mode)
     # os.access says yes to the superuser, whose containers mount read-only files too
     if not mode & 0o222 or not os.access(path, os.W_OK):
         raise Refused("the file is read-only")
-    return mode
 
 
 def _check_unchanged(path: Path, before: FileText) -> None:
@@ -115,13 +95,6 @@ def _check_unchanged(path: Path, before: FileText) -> None:
         now = None
     if now != before.content:
         raise Refused("the file changed since it was read")
-
-
-def _keep_owner(path: Path, name: str) -> None:
-    with contextlib.suppress(OSError):
-        status = path.stat()
-        if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-            os.chown(name, status.st_uid, status.st_gid)
 
 
 def unified_diff(before: FileText, after: bytes, shown: str) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from docgen_dbt.scalars import unescape_jinja
+from docgen_dbt.places import includes
+from docgen_plugin.jinja import unescape_jinja
 
 __all__ = ["overlay_file"]
 
@@ -47,17 +48,28 @@ def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str, dict[str,
 
 
 def _overlay(node: dict[str, Any], entry: Mapping[str, Any]) -> None:
+    columns = _mappings(entry.get("columns"))
+    if node.get("version") is not None:
+        version = _version(entry, str(node["version"]))
+        if version is None:
+            return  # the file does not know it yet, or any more: dbt will say
+        # as dbt has it: the version's own text and columns go over those it takes from the model
+        columns = [item for item in columns if includes(version, str(item.get("name")))]
+        columns += _mappings(version.get("columns"))
+        entry = version if version.get("description") else entry
     _describe(node, entry)
-    columns = node.setdefault("columns", {})
-    known = {name.lower(): name for name in columns}
-    for item in _mappings(entry.get("columns")):
-        name = str(item.get("name") or "")
-        if not name:
+    documented = node.setdefault("columns", {})
+    known = {name.lower(): name for name in documented}
+    for item in columns:
+        if not item.get("name"):
             continue
-        if name.lower() not in known and node.get("version") is not None:
-            continue  # which version has the column is dbt's to say
-        name = known.get(name.lower(), name)
-        _describe(columns.setdefault(name, {"name": name, "description": ""}), item)
+        name = known.setdefault(str(item["name"]).lower(), str(item["name"]))
+        _describe(documented.setdefault(name, {"name": name, "description": ""}), item)
+
+
+def _version(entry: Mapping[str, Any], wanted: str) -> dict[str, Any] | None:
+    versions = _mappings(entry.get("versions"))
+    return next((version for version in versions if str(version.get("v")) == wanted), None)
 
 
 def _describe(target: dict[str, Any], entry: Mapping[str, Any]) -> None:

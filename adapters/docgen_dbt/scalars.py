@@ -6,14 +6,11 @@ import re
 
 import yaml
 
-__all__ = ["escape_jinja", "is_doc_reference", "render_flow", "render_scalar", "unescape_jinja"]
+__all__ = ["is_doc_reference", "render_flow", "render_scalar"]
 
 FOLD_OVER = 100  # characters of text that fit on one line; also the width of folded lines
 _LEAST_WIDTH = 40  # of a folded line, however deep it stands
 
-_OPENING = re.compile(r"\{(?=[{%#])")
-_BRACE = "{{ '{' }}"  # Jinja for one literal brace
-_RETURN, _NEWLINE = '{{ "\\r" }}', '{{ "\\n" }}'
 _REFERENCE = re.compile(r"\{\{-?\s*doc\s*\(")
 # YAML 1.1 and 1.2 words that are not strings in one reader or another
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf", "~"}
@@ -24,32 +21,6 @@ _NOT_PRINTABLE = re.compile(
 )
 _BREAK = re.compile(r"(?<=\S) (?=\S)")
 _SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def escape_jinja(text: str) -> str:
-    """Return a text that dbt's Jinja prints as the text itself.
-
-    >>> escape_jinja("uses {{ x }} and {# y #}")
-    "uses {{ '{' }}{ x }} and {{ '{' }}# y #}"
-    >>> escape_jinja("{a}")
-    '{a}'
-    """
-    escaped = _OPENING.sub(_BRACE.replace("\\", r"\\"), text)
-    if escaped == text and not re.search(r"[#}%]\}", text):
-        return text  # dbt does not send it through Jinja at all
-    escaped = escaped.replace(
-        "\r", _RETURN
-    )  # Jinja makes \r\n and \r to \n, and drops one newline at the end
-    return escaped[:-1] + _NEWLINE if escaped.endswith("\n") else escaped
-
-
-def unescape_jinja(text: str) -> str:
-    """Return what dbt shows for a text that `escape_jinja` made.
-
-    >>> unescape_jinja(escape_jinja("uses {{ x }}"))
-    'uses {{ x }}'
-    """
-    return text.replace(_BRACE, "{").replace(_RETURN, "\r").replace(_NEWLINE, "\n")
 
 
 def is_doc_reference(text: str) -> bool:

@@ -13,13 +13,8 @@ import yaml
 from docgen_dbt.document import Document, Refused, is_empty, pairs, parse_document, same_data
 from docgen_dbt.layout import flow_list, is_spaced, list_lines, list_style
 from docgen_dbt.places import Place, Text, includes
-from docgen_dbt.scalars import (
-    escape_jinja,
-    is_doc_reference,
-    render_flow,
-    render_scalar,
-    unescape_jinja,
-)
+from docgen_dbt.scalars import is_doc_reference, render_flow, render_scalar
+from docgen_plugin.jinja import escape_jinja, holds_jinja, unescape_jinja
 
 __all__ = ["find_entry", "splice"]
 
@@ -109,6 +104,12 @@ def _attempt(text: str, wanted: Sequence[Text]) -> tuple[str | None, list[tuple[
     return (result if same_data(found, expected) else None), refused
 
 
+def _check_name(name: str) -> None:
+    """Refuse a new name that dbt would run: `c{{ 7*6 }}` in a seed's header would become a column c42."""
+    if holds_jinja(name):
+        raise Refused(f"the name {name} looks like Jinja, which dbt would run")
+
+
 class _Splicer:
     """Collects edits to one document and makes them."""
 
@@ -149,6 +150,7 @@ class _Splicer:
             raise Refused("the text holds half of a character (a lone surrogate)") from err
         entry = self.find(item.place)
         if entry is None:
+            _check_name(item.place.name)
             self._put_new(item)
             return
         self._document.check_plain(entry.node)
@@ -256,6 +258,8 @@ class _Splicer:
         found = pairs(entry.node, "description")
         if len(found) > 1:
             raise Refused("the entry has 'description:' twice")
+        if pairs(entry.node, "v") and holds_jinja(item.after):
+            raise Refused("the text looks like Jinja, which dbt runs twice in a version's description")
         done = self._written.setdefault((id(entry.node), "description"), item.after)
         if done != item.after:
             raise Refused("another version of the model shares this place")
@@ -366,6 +370,7 @@ class _Splicer:
             added.description = escape_jinja(item.after)
 
     def _append_column(self, added: _Added, item: Text) -> None:
+        _check_name(item.column)
         if any(name.lower() == item.column.lower() for name, _ in added.columns):
             raise Refused("another column differs from this one in case only")
         added.columns.append((item.column, escape_jinja(item.after)))

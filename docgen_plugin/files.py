@@ -1,0 +1,50 @@
+"""Files put in place in one step: a reader sees the old content or the new, never half of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+__all__ = ["replace_file"]
+
+
+def replace_file(path: Path, content: bytes, check: Callable[[Path], None] | None = None) -> None:
+    """Put new content in a file's place in one step; mode and owner stay, a link goes on pointing to it.
+
+    `check` gets the real path right before the step and stops it by raising. What the system refuses
+    comes out as OSError: each caller has its own words for it.
+    """
+    real = Path(os.path.realpath(path))
+    mode = stat.S_IMODE(real.stat().st_mode) if real.exists() else _new_mode()
+    handle, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, mode)
+        _keep_owner(real, name)
+        if check is not None:
+            check(real)
+        os.replace(name, real)
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+
+
+def _new_mode() -> int:
+    """Return the rights of a new file: mkstemp gives 0600, the user's umask mostly more."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _keep_owner(path: Path, name: str) -> None:
+    with contextlib.suppress(OSError):
+        status = path.stat()
+        if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+            os.chown(name, status.st_uid, status.st_gid)
