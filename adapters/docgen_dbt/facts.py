@@ -52,34 +52,69 @@ class Facts:
         )
 
 
+class _Targets:
+    """Finds what `ref(...)`, `source(...)` or a relation's name points to, by names looked up once."""
+
+    def __init__(self, nodes: Mapping[str, Any]) -> None:
+        self._nodes = nodes
+        self._sources: dict[tuple[str, str], str] = {}
+        self._named: dict[str, list[str]] = {}
+        self._relations: dict[str, str] = {}
+        for key, node in nodes.items():
+            kind, name = node.get("resource_type"), str(node.get("name"))
+            if kind == "source":
+                self._sources.setdefault((str(node.get("source_name")), name), key)
+            elif kind in ("model", "seed", "snapshot"):
+                self._named.setdefault(name, []).append(key)
+            if node.get("relation_name"):
+                self._relations.setdefault(str(node["relation_name"]), key)
+
+    def find(self, text: str) -> str:
+        """Return the unique id, "" when nothing of that name is there."""
+        if match := _SOURCE.search(text):
+            return self._sources.get((match[1], match[2]), "")
+        if match := _REF.search(text):
+            package, name = (match[1], match[2]) if match[2] else ("", match[1])
+            for key in self._named.get(name, ()):
+                node = self._nodes[key]
+                if package and node.get("package_name") != package:
+                    continue
+                wanted = match[3] or node.get("latest_version")
+                if node.get("version") is None or str(node["version"]) == str(wanted):
+                    return key
+            return ""
+        return self._relations.get(text, "")
+
+
 def read_facts(manifest: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Facts]:
     """Return facts by unique id; `names` gives the table name that people read for each id."""
     nodes = {**manifest["nodes"], **(manifest.get("sources") or {})}
+    targets = _Targets(nodes)
     found: dict[str, Facts] = {}
     for key, node in nodes.items():
         if node.get("resource_type") in ("model", "snapshot", "seed", "source"):
-            _read_constraints(found.setdefault(key, Facts()), node, nodes, names)
+            _read_constraints(found.setdefault(key, Facts()), node, targets, names)
     for node in manifest["nodes"].values():
         if node.get("resource_type") == "test" and node.get("test_metadata"):
-            _read_test(found, node, nodes, names)
+            _read_test(found, node, nodes, targets, names)
     return found
 
 
 def _read_constraints(
-    facts: Facts, node: Mapping[str, Any], nodes: Mapping[str, Any], names: Mapping[str, str]
+    facts: Facts, node: Mapping[str, Any], targets: _Targets, names: Mapping[str, str]
 ) -> None:
     for column in (node.get("columns") or {}).values():
         for constraint in column.get("constraints") or ():
-            _take(facts, constraint, [str(column["name"])], nodes, names)
+            _take(facts, constraint, [str(column["name"])], targets, names)
     for constraint in node.get("constraints") or ():
-        _take(facts, constraint, [str(name) for name in constraint.get("columns") or ()], nodes, names)
+        _take(facts, constraint, [str(name) for name in constraint.get("columns") or ()], targets, names)
 
 
 def _take(
     facts: Facts,
     constraint: Mapping[str, Any],
     columns: list[str],
-    nodes: Mapping[str, Any],
+    targets: _Targets,
     names: Mapping[str, str],
 ) -> None:
     kind = constraint.get("type")
@@ -91,7 +126,7 @@ def _take(
     elif kind == "unique" and len(columns) == 1:
         facts.column(columns[0]).unique = True
     elif kind == "foreign_key" and constraint.get("to"):
-        target = _target(str(constraint["to"]), nodes)
+        target = targets.find(str(constraint["to"]))
         table = names[target] if target else str(constraint["to"]).replace('"', "").split(".")[-1]
         fields = [str(name) for name in constraint.get("to_columns") or ()]
         for position, name in enumerate(columns):
@@ -100,7 +135,11 @@ def _take(
 
 
 def _read_test(
-    found: dict[str, Facts], test: Mapping[str, Any], nodes: Mapping[str, Any], names: Mapping[str, str]
+    found: dict[str, Facts],
+    test: Mapping[str, Any],
+    nodes: Mapping[str, Any],
+    targets: _Targets,
+    names: Mapping[str, str],
 ) -> None:
     metadata = test["test_metadata"]
     arguments = metadata.get("kwargs") or {}
@@ -110,45 +149,33 @@ def _read_test(
     if attached not in nodes or not column or metadata.get("namespace") not in (None, "", "dbt"):
         return
     facts = found.setdefault(attached, Facts()).column(str(column).strip('"`[]'))
-    always = not config.get("where") and str(config.get("severity") or "error").lower() == "error"
+    always = _is_rule(config)
     name = metadata.get("name")
     if name == "not_null":
         facts.not_null = facts.not_null or always
     elif name == "unique":
         facts.unique = facts.unique or always
-    elif name == "accepted_values":
-        facts.values = _values(arguments.get("values"))
-    elif name == "relationships":
-        target = _target(str(arguments.get("to") or ""), nodes) or _other(test, attached)
+    elif name == "accepted_values" and always:
+        values = _values(arguments.get("values"))
+        # where two tests hold, only what both allow can stand there
+        facts.values = tuple(one for one in facts.values if one in values) or facts.values or values
+    elif name == "relationships" and always and facts.foreign_key is None:
+        target = targets.find(str(arguments.get("to") or "")) or _other(test, attached)
         if target in names:
             facts.foreign_key = ForeignKey(names[target], str(arguments.get("field") or ""))
+
+
+def _is_rule(config: Mapping[str, Any]) -> bool:
+    """Tell whether a test fails for any row that breaks it: not for some rows, nor only as a warning."""
+    severity = str(config.get("severity") or "error").lower()
+    threshold = str(config.get("error_if") or "!=0").replace(" ", "")
+    return not config.get("where") and severity == "error" and threshold in ("!=0", ">0", ">=1")
 
 
 def _values(values: Any) -> tuple[str, ...]:
     if not isinstance(values, Iterable) or isinstance(values, (str, Mapping)):
         return ()
     return tuple(str(value) for value in values)[:_VALUES_LIMIT]
-
-
-def _target(text: str, nodes: Mapping[str, Any]) -> str:
-    """Return the unique id that `ref(...)`, `source(...)` or a relation's name points to, or ""."""
-    if match := _SOURCE.search(text):
-        for key, node in nodes.items():
-            if node.get("source_name") == match[1] and node.get("name") == match[2]:
-                return key
-        return ""
-    if match := _REF.search(text):
-        package, name = (match[1], match[2]) if match[2] else ("", match[1])
-        for key, node in nodes.items():
-            if node.get("name") != name or node.get("resource_type") not in ("model", "seed", "snapshot"):
-                continue
-            if package and node.get("package_name") != package:
-                continue
-            wanted = match[3] or node.get("latest_version")
-            if node.get("version") is None or str(node["version"]) == str(wanted):
-                return key
-        return ""
-    return next((key for key, node in nodes.items() if text and node.get("relation_name") == text), "")
 
 
 def _last(test: Mapping[str, Any]) -> str:
