@@ -42,12 +42,23 @@ SHOP_COLUMNS = {
     "model.shop.stg_payments": "payment_id order_id payment_method amount paid_at",
     "snapshot.shop.store_history": "dbt_scd_id dbt_updated_at dbt_valid_from dbt_valid_to",
 }  # fmt: skip
+V12 = '{"dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json"}'
+NAMES = '"resource_type": "model", "name": "x", "package_name": "shop", "original_file_path": "x.sql"'
 BROKEN_MANIFESTS = {
     "{": "is not JSON",
     "[]": "is not a dbt manifest; run `dbt parse` to write it again",
     '{"metadata": {"dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v99.json"}, "nodes": {}}':
-        "manifest version https://schemas.getdbt.com/dbt/manifest/v99.json is not one of v11 to v12",
-    '{"metadata": {}, "nodes": {}}': "manifest version unknown is not one of",
+        "manifest version https://schemas.getdbt.com/dbt/manifest/v99.json is none of those that this docgen"
+        " reads: v11 (dbt-core 1.7) and v12 (dbt-core 1.8 to 1.12); run `dbt parse` with one of these",
+    '{"metadata": {}, "nodes": {}}': "manifest version unknown is none of",
+    f'{{"metadata": {V12}}}': "is not a dbt manifest: the file has no 'nodes'; run `dbt parse` to write it again",
+    f'{{"metadata": {V12}, "nodes": {{"x": 1}}}}': "is not a dbt manifest: nodes / x is not a mapping; run `dbt parse`",
+    f'{{"metadata": {V12}, "nodes": {{"x": {{"resource_type": "model"}}}}}}': "nodes / x has no 'name'",
+    f'{{"metadata": {V12}, "nodes": {{}}, "sources": []}}': "sources is not a mapping",
+    f'{{"metadata": {V12}, "nodes": {{"x": {{{NAMES}, "depends_on": {{"nodes": [[]]}}}}}}}}':
+        "nodes / x / depends_on / nodes / 0 is not a text",
+    f'{{"metadata": {V12}, "nodes": {{"x": {{{NAMES}, "columns": {{"a": {{"x": 1}}}}}}}}}}':
+        "nodes / x / columns / a has no 'name'",
 }  # fmt: skip
 BROKEN_PROJECTS = {
     "name: [": "is not YAML: did not find expected node content (line 2, column 1)",
@@ -226,6 +237,62 @@ def test_old_manifest_without_dbt(
     )
     assert column(catalog, "source.shop.raw.customers", "email").description == "Where to write"
     assert column(catalog, "model.shop.stg_customers", "customer_id").description.startswith("Number that")
+
+
+VERSIONS = """models:
+  - name: dim_customers
+    description: The model's own text.
+    latest_version: 2
+    columns:
+      - name: customer_id
+        description: The model's customer.
+      - name: full_name
+        description: The model's full name.
+      - name: region
+        description: The model's region.
+    versions:
+      - v: 1
+        description: The first version's text.
+        columns:
+          - include: all
+            exclude: [full_name, region]
+          - name: first_name
+            description: The first version's name.
+          - name: last_name
+      - v: 2
+        columns:
+          - include: [customer_id, full_name]
+          - name: region
+            description: The second version's region.
+"""
+
+
+@pytest.mark.slow
+def test_versions_without_dbt_read_as_dbt_reads_them(
+    shop: tuple[Path, Catalog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    root = tmp_path / "shop"
+    shutil.copytree(shop[0], root)
+    (root / "models" / "marts" / "schema.yml").write_text(VERSIONS)
+    with monkeypatch.context() as patched:
+        patched.setattr(parse, "dbt_command", lambda: None)
+        without = read_catalog(str(root), Config())
+    with_dbt = read_catalog(str(root), Config())
+    assert without is not None
+    assert with_dbt is not None
+    for version, texts in (
+        (1, ["The first version's text.", "The model's customer.", "The first version's name.", ""]),
+        (2, ["The model's own text.", "The model's customer.", "The model's full name."]),
+    ):
+        key = f"model.shop.dim_customers.v{version}"
+        found = [
+            [catalog.description(ref) for table in catalog.tables if table.key == key for ref in table.refs()]
+            for catalog in (without, with_dbt)
+        ]
+        assert found[0] == found[1]
+        assert found[0][: len(texts)] == texts
+    region = column(without, "model.shop.dim_customers.v2", "region")
+    assert region.description == "The second version's region."
 
 
 def test_no_manifest_and_no_dbt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -15,13 +15,15 @@ from docgen_dbt.columns import Inferred, SqlReader, seed_columns
 from docgen_dbt.facts import Facts, read_facts
 from docgen_dbt.overlay import overlay_file
 from docgen_dbt.project import Project, load_project
+from docgen_dbt.shape import misshapen
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError
 from docgen_plugin.model import Catalog, Column, Table
 
 __all__ = ["MANIFEST_VERSIONS", "read_manifest", "read_project", "table_path"]
 
-MANIFEST_VERSIONS = range(11, 13)  # dbt-core 1.7 to 1.12; https://schemas.getdbt.com/
+# by manifest version: the dbt-core that writes it; https://schemas.getdbt.com/
+MANIFEST_VERSIONS = {11: "1.7", 12: "1.8 to 1.12"}
 _VERSION = re.compile(r"/manifest/v(\d+)(?:\.json)?$")
 _KINDS = ("model", "seed", "snapshot")
 _UPPER_CASE = {"snowflake", "oracle", "exasol", "teradata"}  # unquoted names come back in capitals
@@ -59,7 +61,7 @@ def read_manifest(project: Project) -> dict[str, Any]:
     """Return the project's manifest.
 
     Raises:
-        SourceError: when it is missing, is not JSON, or is of a version we do not know.
+        SourceError: when it is missing, is not JSON, is of a version we do not know, or is not what dbt writes.
     """
     path = project.manifest_path
     try:
@@ -68,17 +70,18 @@ def read_manifest(project: Project) -> dict[str, Any]:
         raise SourceError(f"{path}: cannot be read: {err.strerror}; run `dbt parse`") from err
     except (ValueError, RecursionError) as err:
         raise SourceError(f"{path}: is not JSON ({err}); run `dbt parse` to write it again") from err
-    metadata = manifest.get("metadata") if isinstance(manifest, dict) else None
-    if not isinstance(metadata, dict) or not isinstance(manifest.get("nodes"), dict):
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("metadata"), dict):
         raise SourceError(f"{path}: is not a dbt manifest; run `dbt parse` to write it again")
-    schema = str(metadata.get("dbt_schema_version") or "")
+    schema = str(manifest["metadata"].get("dbt_schema_version") or "")
     version = _VERSION.search(schema)
     if version is None or int(version[1]) not in MANIFEST_VERSIONS:
+        known = " and ".join(f"v{one} (dbt-core {core})" for one, core in MANIFEST_VERSIONS.items())
         raise SourceError(
-            f"{path}: manifest version {schema or 'unknown'} is not one of "
-            f"v{MANIFEST_VERSIONS[0]} to v{MANIFEST_VERSIONS[-1]} that this docgen reads; "
-            "run `dbt parse` with dbt-core 1.7 to 1.12"
+            f"{path}: manifest version {schema or 'unknown'} is none of those that this docgen reads: {known}; "
+            "run `dbt parse` with one of these"
         )
+    if problem := misshapen(manifest):
+        raise SourceError(f"{path}: is not a dbt manifest: {problem}; run `dbt parse` to write it again")
     return manifest
 
 
