@@ -25,7 +25,7 @@ class Config:
     model: str = ""
     # what the concept dictionary does for a name it knows exactly: "compose" suggests its own text,
     # "hint" shows it to the model, which writes the text
-    dictionary: str = "hint"
+    dictionary: str = "compose"
     # layers to run on the GPU when the build has one: -1 is all, 0 is none
     n_gpu_layers: int = -1
     # CPU threads for the model; 0 is the physical cores this process may use, at most 8

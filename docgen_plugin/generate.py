@@ -35,7 +35,11 @@ class Answer:
 
 
 class Generator(Protocol):
-    """A loaded model. Answers come as they are ready, in any order within what was asked."""
+    """A loaded model. Answers come as they are ready, in any order within what was asked.
+
+    One that knows little beyond the concept dictionary says so by an attribute `bespoke = True`: every word of
+    its texts must then be held up by the schema, see `support`.
+    """
 
     name: str  # "docgen-base@1f3a9c0d2b4e": what the ledger records
     device: str  # one line for the user: what it runs on

@@ -73,6 +73,7 @@ class LlamaGenerator:
             raise
         self._model = model
         self.name = f"{model.metadata('general.name') or path.stem}@{_digest(path)[:12]}"
+        self.bespoke = model.metadata("docgen.grammar") == prompt.GRAMMAR
         self.device = _device(model, config.n_gpu_layers, threads)
 
     def describe(self, requests: Iterable[TableRequest]) -> Iterator[Answer]:

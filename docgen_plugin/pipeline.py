@@ -19,6 +19,7 @@ from docgen_plugin.inherit import Accepted, Found, inherited
 from docgen_plugin.model import Catalog, Change, Column, ColumnRef, Suggestion, Table, WriteReport
 from docgen_plugin.plugins import manager
 from docgen_plugin.store import Decision, Ledger, Row
+from docgen_plugin.support import composed_grain
 from docgen_plugin.targets import Target
 
 __all__ = [
@@ -170,6 +171,7 @@ def _answered(run: _Run, requests: Iterator[TableRequest], loading: _Loading) ->
         if first is not None:
             generator = loading.generator()
             run.model = generator.name
+            run.strict = getattr(generator, "bespoke", False)
             run.start()
             for answer in generator.describe(_chain(first, requests)):
                 run.take(answer)
@@ -219,6 +221,7 @@ class _Run:
         self.progress = progress
         self.checker = Checker(catalog)
         self.model = ""
+        self.strict = False
         self.done = 0
         self.kept = 0
         self.origins: Counter[str] = Counter()
@@ -265,17 +268,8 @@ class _Run:
         match = lexicon().match(table, column) if self.compose else None
         if match is None or match.fit < 1.0:
             return None
-        verdict = self.checker.check(table, column, match.text, _DICTIONARY_LOGPROB, (match.text,))
-        if verdict.origin == "unclear":
-            return None
-        suggestion = _suggestion(table, column, verdict)
-        return replace(
-            suggestion,
-            origin="composed",
-            model=_FROM_DICTIONARY,
-            logprob=_DICTIONARY_LOGPROB,
-            confidence=_CONFIDENCE["composed"],
-        )
+        composed = self._fallback(table, column, (match.text,))
+        return composed and replace(composed, confidence=_CONFIDENCE["composed"])
 
     def _request(self, table: Table, asked: Sequence[Column | None]) -> TableRequest:
         hints = {}
@@ -294,19 +288,24 @@ class _Run:
         if asked is None:
             return
         table, column, hints = asked.table, asked.column, asked.hints
-        verdict = self.checker.check(table, column, answer.text, answer.logprob, hints)
+        verdict = self.checker.check(table, column, answer.text, answer.logprob, hints, self.strict)
         suggestion = replace(_suggestion(table, column, verdict), model=self.model, logprob=answer.logprob)
-        if verdict.origin == "unclear" and hints:
-            # the dictionary knows the name even where the model's text could not stand
-            known = self.checker.check(table, column, hints[0], _DICTIONARY_LOGPROB, hints)
-            if known.origin != "unclear":
-                suggestion = replace(
-                    _suggestion(table, column, known),
-                    origin="composed",
-                    model=_FROM_DICTIONARY,
-                    logprob=_DICTIONARY_LOGPROB,
-                )
+        if verdict.origin == "unclear":
+            suggestion = self._fallback(table, column, hints) or suggestion
         self._record(table, column, suggestion)
+
+    def _fallback(self, table: Table, column: Column | None, hints: Sequence[str]) -> Suggestion | None:
+        """Return a composed text for a place where the model's could not stand, None when there is none."""
+        text = hints[0] if hints else "" if column is not None else composed_grain(table)
+        verdict = self.checker.check(table, column, text, _DICTIONARY_LOGPROB, hints)
+        if not text or verdict.origin == "unclear":
+            return None
+        return replace(
+            _suggestion(table, column, verdict),
+            origin="composed",
+            model=_FROM_DICTIONARY,
+            logprob=_DICTIONARY_LOGPROB,
+        )
 
     def unanswered(self) -> None:
         """Record as unclear what the model left out."""

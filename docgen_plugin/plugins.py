@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from importlib.metadata import entry_points
 
 import pluggy
 
 from docgen_plugin import hookspecs
+from docgen_plugin.console import say, visible
 
 __all__ = ["manager"]
 
@@ -21,6 +21,6 @@ def manager() -> pluggy.PluginManager:
     for entry in sorted(entry_points(group="docgen"), key=lambda point: point.name):
         try:
             plugins.register(entry.load(), name=entry.name)
-        except Exception as err:  # a stranger's plugin must not take the tool down
-            print(f"docgen: plugin {entry.name} ({entry.value}) was skipped: {err}", file=sys.stderr)
+        except Exception as err:  # noqa: BLE001 - a stranger's plugin must not take the tool down
+            say(f"docgen: plugin {entry.name} ({entry.value}) was skipped: {visible(str(err))}")
     return plugins

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from docgen_plugin.model import Column, Table
 from docgen_plugin.words import FAMILIES, family, name_words
@@ -85,7 +86,7 @@ def windows(columns: Sequence[str], size: int = CONTEXT_COLUMNS) -> list[tuple[s
     count = max(1, -(-len(columns) // size))
     share, rest = divmod(len(columns), count)
     cuts = [index * share + min(index, rest) for index in range(count + 1)]
-    return [tuple(columns[start:end]) for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [tuple(columns[start:end]) for start, end in pairwise(cuts)]
 
 
 def prefix(table: Table, shown: Sequence[str]) -> tuple[Segment, ...]:

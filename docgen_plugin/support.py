@@ -13,7 +13,7 @@ from functools import cache
 from docgen_plugin.claims import Evidence
 from docgen_plugin.concepts import lexicon, printed
 from docgen_plugin.model import Column, Table
-from docgen_plugin.words import display_forms, entity_words, family, name_words, plural, singular
+from docgen_plugin.words import entity_words, family, name_words, plural, singular
 
 __all__ = ["composed_grain", "unsupported"]
 
@@ -21,9 +21,18 @@ __all__ = ["composed_grain", "unsupported"]
 _GLUE_TEXTS = 3
 # things in general: naming one claims nothing
 _ABSTRACT = frozenset(
-    "record row event item system source value unit period date time day week month year number amount code name "
-    "list group share person party process step list level part position place point kind type way end start".split()
+    "record row event item system source value unit period date time number amount code name list group share person "
+    "party process step level part position place point kind type way end start".split()
 )
+# a length of time is a claim like a unit
+_SPANS = frozenset(
+    "second minute hour day week month quarter year daily weekly monthly quarterly yearly annual".split()
+)
+_FUNCTION = frozenset(
+    ", . that to of in on at by for from with which who whom whose is was are were has have had been be and or as "
+    "into under over per between within after before belongs refers applies can may it its".split()
+)
+_OWN_KEYS = frozenset({"id", "key", "uuid", "guid", "code", "number", "identifier", "sk", "pk", "hash"})
 _OPENING = re.compile(
     r"^(?:One row per|Unique identifier of the|Surrogate key of the|Name by which the) (.+?)(?:,| is known|[.:])"
 )
@@ -67,18 +76,23 @@ def unsupported(text: str, table: Table, column: Column | None, evidence: Eviden
     >>> unsupported("Unique identifier of the kiln.", table, table.columns[0], evidence)
     ''
     """
+    entity = entity_words(table.name)
     opening = _OPENING.match(text)
     if opening and (column is None or column.primary_key or text.startswith("Unique")):
         thing = opening[1].lower()
-        if thing != printed(entity_words(table.name)).lower() and thing not in evidence.text:
+        if thing != printed(entity).lower() and thing not in evidence.text:
             return thing
+    if text.startswith("Unique") and column is not None and not _is_own_key(column, entity):
+        return "that it is unique"
+    if column is not None and text.lower() not in evidence.text and _says_twice(text):
+        return "the same thing twice"
     listed = _LISTED.search(text) if column is None else None
     if listed:
-        return _unlisted(listed[1], table)
+        return _unlisted(listed[1], table, entity)
     said = _WORD.findall(text.lower())
     for word in said:
         if word not in _glue() and not _held(word, evidence):
-            return word
+            return str(word)
     return "" if column is None or _covers(said, table, column) else "nothing of the name"
 
 
@@ -97,21 +111,43 @@ def _stem(word: str) -> str:
 def _held(word: str, evidence: Evidence) -> bool:
     if len(word) < 3 or any(evidence.knows(form) for form in (word, singular(word), plural(word))):
         return True
-    if word in display_forms():
-        return evidence.knows(word)
     # canceled, cancellation: one word in two shapes
     return len(word) > _SHARED_LETTERS and any(
         other.startswith(_stem(word)) for words in (evidence.own, evidence.near) for other in words
     )
 
 
-def _unlisted(items: str, table: Table) -> str:
+def _is_own_key(column: Column, entity: tuple[str, ...]) -> bool:
+    """Return whether a column may be its table's own key: declared so, or named "id", "key", "<entity> id"."""
+    words = name_words(column.name)
+    named = words[-1:] and words[-1] in _OWN_KEYS and words[:-1] in ((), entity, entity[-1:])
+    return column.primary_key or column.unique or bool(named)
+
+
+def _says_twice(text: str) -> bool:
+    """Return whether the same thing comes twice: "Name of the product that the product is sold"."""
+    things: list[list[str]] = []
+    inside = False
+    for word in re.findall(r"[^\W_]+|[,.]", text.lower()):
+        if word == "the":
+            things.append([])
+            inside = True
+        elif word in _FUNCTION:
+            inside = False
+        elif inside:
+            things[-1].append(word)
+    said = [" ".join(thing) for thing in things if thing]
+    return len(set(said)) < len(said)
+
+
+def _unlisted(items: str, table: Table, entity: tuple[str, ...]) -> str:
     """Return the first of "a, b and c" that is no column of the table or comes twice, "" when all are."""
+    own = {singular(word) for word in entity}
     names = [{singular(word) for word in name_words(column.name)} for column in table.columns]
     seen: set[str] = set()
     for item in re.split(r", | and ", items.lower()):
         words = {singular(word) for word in _WORD.findall(item)}
-        if not words or item in seen or not any(words <= name for name in names):
+        if not words or words == own or item in seen or not any(words <= name for name in names):
             return item or "nothing"
         seen.add(item)
     return ""

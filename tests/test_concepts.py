@@ -32,7 +32,14 @@ def test_counted_slot_is_plural():
 
 def test_no_hint_keeps_a_slot():
     """Every composed text is finished: no slot is left open, whatever the name."""
-    words = ("order count", "last gadget at", "parent widget id", "gadget per widget", "avg score", "widget ids")
+    words = (
+        "order count",
+        "last gadget at",
+        "parent widget id",
+        "gadget per widget",
+        "avg score",
+        "widget ids",
+    )
     for name in words:
         for kind in ("", "int", "ts", "text", "num"):
             match = lexicon().column_match(("thing",), tuple(name.split()), kind)

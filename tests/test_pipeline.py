@@ -19,6 +19,10 @@ from docgen_plugin.model import Catalog, Column, ColumnRef, ForeignKey, Suggesti
 from docgen_plugin.store import Decision, Ledger
 from tests.fakes import FakeGenerator, Shop, plain_answer, registered
 
+# names of these tables are in the dictionary: here the model is to write its own text
+MODEL_WRITES = Config(dictionary="hint")
+
+
 ORDERS = Table(
     "s.orders",
     "orders",
@@ -53,7 +57,7 @@ def ledger(tmp_path):
 
 def suggest(ledger, generator=None, **more):
     generator = generator or FakeGenerator()
-    return pipeline.suggest("shop", more.pop("config", Config()), ledger, lambda: generator, **more)
+    return pipeline.suggest("shop", more.pop("config", MODEL_WRITES), ledger, lambda: generator, **more)
 
 
 def states(ledger):
@@ -66,7 +70,7 @@ def decide(ledger, state, *refs, text=None):
 
 
 def apply(ledger, **more):
-    return pipeline.apply("shop", Config(), ledger, **more)
+    return pipeline.apply("shop", MODEL_WRITES, ledger, **more)
 
 
 def test_every_undocumented_place_gets_a_row_and_only_once(shop, ledger):
@@ -77,7 +81,7 @@ def test_every_undocumented_place_gets_a_row_and_only_once(shop, ledger):
     assert (report.model, report.device, generator.closed) == ("fake@1", "no device", 1)
     asked = {request.table.key: (request.with_table, request.columns) for request in generator.requests}
     assert asked == {"s.orders": (True, ("order_ref", "total")), "s.lines": (False, ("qty",))}
-    again = pipeline.suggest("shop", Config(), ledger, never)
+    again = pipeline.suggest("shop", MODEL_WRITES, ledger, never)
     assert (again.targets, again.suggested) == (0, 0)
 
 
@@ -116,7 +120,7 @@ def test_only_accepted_and_edited_are_written_and_then_nothing_is_left(shop, led
         QTY: "rejected",
         OPAQUE: "suggested",
     }
-    assert pipeline.suggest("shop", Config(), ledger, never).targets == 0
+    assert pipeline.suggest("shop", MODEL_WRITES, ledger, never).targets == 0
     assert apply(ledger).written == ()
     assert states(ledger)[TOTAL] == "applied"
 
@@ -162,7 +166,7 @@ def test_an_approved_text_that_vanished_is_suggested_again_word_by_word(shop, le
     decide(ledger, "edited", TOTAL, text="Sum of the lines.")
     apply(ledger)
     shop.set(TOTAL, "")  # the table was made anew by a tool that forgets comments
-    pipeline.suggest("shop", Config(), ledger, never)
+    pipeline.suggest("shop", MODEL_WRITES, ledger, never)
     again = ledger.row("shop", TOTAL).suggestion
     assert (again.state, again.text, again.origin) == ("suggested", "Sum of the lines.", "reused")
 
@@ -192,7 +196,7 @@ def test_what_says_nothing_new_keeps_a_rejection(shop, ledger, change):
     suggest(ledger)
     decide(ledger, "rejected", TOTAL)
     shop.column(TOTAL, **change)
-    assert pipeline.suggest("shop", Config(), ledger, never).targets == 0
+    assert pipeline.suggest("shop", MODEL_WRITES, ledger, never).targets == 0
     assert states(ledger)[TOTAL] == "rejected"
 
 
@@ -223,7 +227,7 @@ def test_our_applied_text_on_a_changed_column_is_suggested_anew(shop, ledger):
         standing,
         "The total as the shop now writes it.",
     )
-    assert pipeline.suggest("shop", Config(), ledger, never).targets == 0
+    assert pipeline.suggest("shop", MODEL_WRITES, ledger, never).targets == 0
     assert shop.tables["s.orders"].column("total").description == standing  # until a person accepts
     decide(ledger, "accepted", TOTAL)
     assert apply(ledger).written == (TOTAL,)
@@ -234,7 +238,7 @@ def test_our_applied_text_on_a_changed_column_is_suggested_anew(shop, ledger):
 def test_a_persons_wording_on_a_changed_column_is_shown_again_not_replaced(shop, ledger):
     applied(ledger, TOTAL, "Sum of the lines.")
     shop.column(TOTAL, type="text")
-    assert pipeline.suggest("shop", Config(), ledger, never).targets == 1
+    assert pipeline.suggest("shop", MODEL_WRITES, ledger, never).targets == 1
     again = ledger.row("shop", TOTAL).suggestion
     assert (again.text, again.before, again.origin) == ("Sum of the lines.", "Sum of the lines.", "reused")
     decide(ledger, "accepted", TOTAL)
@@ -249,13 +253,13 @@ def test_a_replacement_is_itself_replaced_when_the_column_changes_once_more(shop
     suggest(ledger)
     if state == "rejected":
         decide(ledger, state, TOTAL)
-        assert pipeline.suggest("shop", Config(), ledger, never).targets == 0
+        assert pipeline.suggest("shop", MODEL_WRITES, ledger, never).targets == 0
     shop.column(TOTAL, type="date")
     assert suggest(ledger).targets == 1
     assert states(ledger)[TOTAL] == "suggested"
     shop.set(TOTAL, "A person's words.")
     shop.column(TOTAL, type="int")
-    assert pipeline.suggest("shop", Config(), ledger, never).targets == 0
+    assert pipeline.suggest("shop", MODEL_WRITES, ledger, never).targets == 0
 
 
 def test_a_column_that_comes_back_with_our_text_is_applied_still(shop, ledger):
@@ -268,7 +272,7 @@ def test_a_column_that_comes_back_with_our_text_is_applied_still(shop, ledger):
     suggest(ledger)
     assert states(ledger)[TOTAL] == "stale"
     shop.tables["s.orders"] = full
-    assert pipeline.suggest("shop", Config(), ledger, never).targets == 0
+    assert pipeline.suggest("shop", MODEL_WRITES, ledger, never).targets == 0
     assert states(ledger)[TOTAL] == "applied"
 
 
@@ -417,7 +421,7 @@ def test_answers_out_of_order_unasked_or_missing(shop, ledger):
 
 def test_select_include_and_exclude_narrow_the_targets(shop, ledger):
     def wanted(config=None, select=()):
-        config = config or Config()
+        config = config or MODEL_WRITES
         catalog = pipeline.read_catalog("shop", config)
         return {
             ColumnRef(target.table.key, name)
@@ -428,14 +432,14 @@ def test_select_include_and_exclude_narrow_the_targets(shop, ledger):
     assert wanted(select=("orders.t*",)) == {TOTAL}
     assert wanted(select=("*.qty", "s.orders.order_ref")) == {QTY, REF}
     assert wanted(select=("ORDERS",)) == set()
-    assert wanted(Config(include=("s.l*",))) == {QTY}
-    assert wanted(Config(exclude=("orders",))) == {QTY}
+    assert wanted(Config(include=("s.l*",), dictionary="hint")) == {QTY}
+    assert wanted(Config(exclude=("orders",), dictionary="hint")) == {QTY}
     assert wanted(select=("orders",)) == {TABLE, REF, TOTAL, OPAQUE}
 
 
 def test_a_source_that_nobody_knows_and_one_that_nobody_writes(tmp_path, ledger):
     with pytest.raises(SourceError, match="neither a dbt project"):
-        pipeline.read_catalog(str(tmp_path / "nothing"), Config())
+        pipeline.read_catalog(str(tmp_path / "nothing"), MODEL_WRITES)
 
     class ReadOnly:
         @hookimpl(tryfirst=True)
@@ -443,10 +447,10 @@ def test_a_source_that_nobody_knows_and_one_that_nobody_writes(tmp_path, ledger)
             return Catalog("shop", "fake", (LINES,)) if source == "fake:" else None
 
     with registered(ReadOnly()):
-        pipeline.suggest("fake:", Config(), ledger, FakeGenerator)
+        pipeline.suggest("fake:", MODEL_WRITES, ledger, FakeGenerator)
         decide(ledger, "accepted", QTY)
         with pytest.raises(WriteError, match=r"--to FILE\.yml"):
-            pipeline.apply("fake:", Config(), ledger)
+            pipeline.apply("fake:", MODEL_WRITES, ledger)
     assert states(ledger)[QTY] == "accepted"
 
 
@@ -563,7 +567,7 @@ def test_tables_of_odd_shapes(table, ledger):
         assert report.suggested == named + 1
         ledger.decide("shop", [Decision(row, "accepted") for row in ledger.rows("shop")])
         assert len(apply(ledger).written) == named + 1
-        assert pipeline.suggest("shop", Config(), ledger, never).targets == 0
+        assert pipeline.suggest("shop", MODEL_WRITES, ledger, never).targets == 0
 
 
 @pytest.mark.slow
@@ -580,10 +584,12 @@ def test_memory_stays_flat_while_tables_are_answered(ledger):
             *(Table(f"t{index}", f"t{index}", columns=tuple(map(Column, names))) for index in range(number))
         )
         with registered(shop):
-            catalog = pipeline.read_catalog("shop", Config())
+            catalog = pipeline.read_catalog("shop", MODEL_WRITES)
             gc.collect()
             tracemalloc.start()
-            pipeline.suggest("shop", Config(), ledger, Quiet, catalog=replace(catalog, source=f"of {number}"))
+            pipeline.suggest(
+                "shop", MODEL_WRITES, ledger, Quiet, catalog=replace(catalog, source=f"of {number}")
+            )
             _, most = tracemalloc.get_traced_memory()
             tracemalloc.stop()
             return most
@@ -591,3 +597,15 @@ def test_memory_stays_flat_while_tables_are_answered(ledger):
     peak(50)  # dictionaries and caches are loaded
     small, large = peak(100), peak(400)
     assert large < small + 300 * 4096  # a target and its bookkeeping, not the texts of a table
+
+
+def test_the_dictionary_writes_what_it_knows_exactly(ledger):
+    table = Table(
+        "shipments", "shipments", columns=(Column("created_at", "timestamp"), Column("gauge_drift", "text"))
+    )
+    with registered(Shop(table)):
+        pipeline.suggest("shop", Config(), ledger, FakeGenerator)
+    known = ledger.row("shop", ColumnRef("shipments", "created_at")).suggestion
+    assert (known.origin, known.model) == ("composed", "docgen-concepts")
+    assert known.text == "Date and time when the shipment was created."
+    assert ledger.row("shop", ColumnRef("shipments", "gauge_drift")).suggestion.origin == "generated"

@@ -27,7 +27,11 @@ def test_prefix():
 QUESTIONS = [
     (0, (), "<ask> order id <t:int> <pk> <desc>"),
     (1, (), "<ask> customer id <t:int> <nn> <fk> customers <desc>"),
-    (2, ("State of the order.",), "<ask> status <t:text> <val> new | in progress | done <hint> State of the order. <desc>"),
+    (
+        2,
+        ("State of the order.",),
+        "<ask> status <t:text> <val> new | in progress | done <hint> State of the order. <desc>",
+    ),
 ]
 
 
