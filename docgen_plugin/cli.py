@@ -10,6 +10,7 @@ import click
 from docgen_plugin import __version__, cli_ledger, cli_source, demo
 from docgen_plugin.console import say, visible
 from docgen_plugin.errors import DocgenError
+from docgen_plugin.interrupts import came, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,7 @@ class _Docgen(click.Group):
             return super().invoke(ctx)
         except DocgenError as err:
             say(f"docgen: {visible(str(err))}")
-            ctx.exit(1)
+            ctx.exit(_INTERRUPTED if came() else 1)  # adapters say in an error what Ctrl-C left undone
         except KeyboardInterrupt:
             say("docgen: interrupted")
             ctx.exit(_INTERRUPTED)
@@ -92,4 +93,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors=errors)
-    cli.main(args=None if arguments is None else list(arguments), prog_name="docgen")
+    with remembered():
+        cli.main(args=None if arguments is None else list(arguments), prog_name="docgen")

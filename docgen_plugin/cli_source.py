@@ -18,6 +18,7 @@ from docgen_plugin.console import (
     visible_lines,
     working,
 )
+from docgen_plugin.interrupts import came
 
 if TYPE_CHECKING:
     from docgen_plugin.coverage import Coverage
@@ -147,7 +148,7 @@ def apply(
     _tell_applied(report, dry_run, to, say if machine or dry_run else show)
     if report.error:
         say(f"docgen: stopped early: {visible(report.error)}")
-        click.get_current_context().exit(1)
+        click.get_current_context().exit(_INTERRUPTED if came() else 1)
     if _all_skipped(report, dry_run):
         say(f"docgen: nothing was written: {count(len(report.skipped), 'place')} skipped")
         click.get_current_context().exit(1)

@@ -12,6 +12,8 @@ from typing import Any
 
 import click
 
+from docgen_plugin.interrupts import check
+
 __all__ = [
     "columns_progress",
     "count",
@@ -110,7 +112,7 @@ def working(what: str) -> Iterator[None]:
 def columns_progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Give a function (done, total) that draws a bar on standard error after two seconds, on a terminal only."""
     if not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda done, total: check()
         return
     bar = _Bar(what)
     try:
@@ -130,6 +132,7 @@ class _Bar:
 
     def update(self, done: int, total: int) -> None:
         """Draw the state of the work."""
+        check()
         seconds = time.monotonic() - self._began
         if self._progress is None:
             if seconds < _PATIENCE_S:
