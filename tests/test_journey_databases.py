@@ -28,7 +28,7 @@ from tests.journeys import (
 from tests.servers import PASSWORD, execute
 
 DATA = Path(__file__).parent / "data"
-ORIGINS = {"generated", "inherited", "reused", "unclear"}
+ORIGINS = {"generated", "composed", "inherited", "reused", "unclear"}
 
 # places that carry a comment, read past docgen: schema, table, column or "", text
 POSTGRES_COMMENTS = """
