@@ -75,7 +75,7 @@ class Bespoke:
                 questions.append(Question(ColumnRef(table.key), ids))
             for name in shown:
                 if name in asked:
-                    ids = self._question(prompt.question(columns[name], request.hints.get(name, ())))
+                    ids = self._question(prompt.question(columns[name], request.hints.get(name, ()), table))
                     questions.append(Question(ColumnRef(table.key, name), ids))
             if questions:
                 yield Unit(prefix, tuple(questions))

@@ -61,6 +61,17 @@ def printed(words: Sequence[str]) -> str:
     return " ".join(forms.get(word, word) for word in words)
 
 
+_PARTICIPLES = frozenset(
+    "sent paid made sold built run set lost left read shut held found born met won put cut done known begun bought "
+    "brought caught dealt drawn kept laid led lent seen spent taken taught told thrown understood withdrawn written".split()
+)
+
+
+def _is_participle(word: str) -> bool:
+    """Return whether a word can stand before "at", "on", "by": shipped at, written by; not "late by"."""
+    return word.endswith("ed") or word in _PARTICIPLES
+
+
 @dataclass(frozen=True, slots=True)
 class _Pattern:
     before: tuple[str, ...]
@@ -74,7 +85,9 @@ class _Pattern:
             return None
         if words[: len(self.before)] != self.before or words[len(words) - len(self.after) :] != self.after:
             return None
-        return words[len(self.before) : len(words) - len(self.after)]
+        filling = words[len(self.before) : len(words) - len(self.after)]
+        done = self.slot == "{x}" and self.after[:1] in (("at",), ("on",), ("by",))
+        return None if done and not _is_participle(filling[-1]) else filling
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +147,10 @@ class Lexicon:
         if column is None:
             known = self.entities.get(" ".join(entity))
             return Match(known.grain, 1.0) if known else None
-        return self.column_match(entity, name_words(column.name), family(column.type))
+        match = self.column_match(entity, name_words(column.name), family(column.type))
+        if match and column.foreign_key and match.text.startswith("Identifier of the "):
+            return Match(match.text, 1.0)  # the schema itself says what the name only suggests
+        return match
 
     def hints(self, table: Table, column: Column | None) -> tuple[str, ...]:
         """Return the texts to give to the model as hints for a place: none or one."""

@@ -83,6 +83,11 @@ class Table:
         """Return the column of exactly this name, or None."""
         return next((column for column in self.columns if column.name == name), None)
 
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """The names of the primary key's columns, in the table's order."""
+        return tuple(column.name for column in self.columns if column.primary_key)
+
     def refs(self) -> Iterator[ColumnRef]:
         """Yield every place of this table that can carry a description, the table first."""
         yield ColumnRef(self.key)

@@ -103,10 +103,13 @@ def prefix(table: Table, shown: Sequence[str]) -> tuple[Segment, ...]:
     return tuple(segments)
 
 
-def question(column: Column, hints: Sequence[str] = ()) -> tuple[Segment, ...]:
-    """Return the question for one column, to follow its table's prefix."""
+def question(column: Column, hints: Sequence[str] = (), table: Table | None = None) -> tuple[Segment, ...]:
+    """Return the question for one column, to follow its table's prefix.
+
+    With its `table`, a column of a key of several is not marked as the key: it identifies no row alone.
+    """
     segments: list[Segment] = [_MARK["ask"], *_typed(column)]
-    if column.primary_key:
+    if column.primary_key and (table is None or table.key_columns == (column.name,)):
         segments.append(_MARK["pk"])
     if column.unique and not column.primary_key:
         segments.append(_MARK["uq"])

@@ -78,11 +78,11 @@ def unsupported(text: str, table: Table, column: Column | None, evidence: Eviden
     """
     entity = entity_words(table.name)
     opening = _OPENING.match(text)
-    if opening and (column is None or column.primary_key or text.startswith("Unique")):
+    if opening and (column is None or text.startswith("Unique")):
         thing = opening[1].lower()
         if thing != printed(entity).lower() and thing not in evidence.text:
             return thing
-    if text.startswith("Unique") and column is not None and not _is_own_key(column, entity):
+    if text.startswith("Unique") and column is not None and not _is_own_key(column, table):
         return "that it is unique"
     if column is not None and text.lower() not in evidence.text and _says_twice(text):
         return "the same thing twice"
@@ -117,11 +117,11 @@ def _held(word: str, evidence: Evidence) -> bool:
     )
 
 
-def _is_own_key(column: Column, entity: tuple[str, ...]) -> bool:
-    """Return whether a column may be its table's own key: declared so, or named "id", "key", "<entity> id"."""
-    words = name_words(column.name)
+def _is_own_key(column: Column, table: Table) -> bool:
+    """Return whether a column alone may identify a row: declared so, or named "id", "key", "<entity> id"."""
+    words, entity = name_words(column.name), entity_words(table.name)
     named = words[-1:] and words[-1] in _OWN_KEYS and words[:-1] in ((), entity, entity[-1:])
-    return column.primary_key or column.unique or bool(named)
+    return table.key_columns == (column.name,) or column.unique or bool(named)
 
 
 def _says_twice(text: str) -> bool:
@@ -167,7 +167,11 @@ def composed_grain(table: Table) -> str:
         if words[-1:] in (("id",), ("key",), ("code",)) and words[:-1]:
             words = words[:-1]
         dull = not 1 <= len(words) <= 4 or words == entity or not _AUDIT.isdisjoint(words)
-        if dull or column.primary_key or family(column.type) in ("bool", "json", "array", "binary", "ts"):
+        if (
+            dull
+            or table.key_columns == (column.name,)
+            or family(column.type) in ("bool", "json", "array", "binary", "ts")
+        ):
             continue
         said = printed(words)
         if (

@@ -33,13 +33,18 @@ _LAYERS = frozenset(
 # in the dictionary's names only as variants of the full word
 _READ_ANYWAY = frozenset("dt nbr cd qty amt desc num ind".split())
 
+# "length_min" is in minutes, "min_length" is the least
+_LASTING = frozenset(
+    "length duration runtime time delay elapsed lasted wait lag uptime downtime timeout".split()
+)
+
 _CHUNK = re.compile(r"[^\W_]+")
 _PLURAL_ACRONYM = re.compile(r"[A-Z]{2,}s(?![a-z])")
 
 # order matters: the first pattern found in the lower-case type wins
 _TYPE_PATTERNS = (
     (r"\[\]|^array|^list\b|^_\w|^repeated", "array"),
-    (r"interval|duration", "text"),
+    (r"interval|duration", "num"),
     (r"uuid|guid|uniqueidentifier", "uuid"),
     (r"json|variant|object|struct|record|map|hstore|xml|super\b", "json"),
     (r"geo|^point|polygon|linestring|spatial", "geo"),
@@ -171,6 +176,8 @@ def expand(words: list[str]) -> list[str]:
         if word == "no":
             # "order_no" is a number, "no_show" is not
             parts = ("number",) if index and index == len(words) - 1 else ("no",)
+        elif word == "min" and index and words[index - 1] in _LASTING:
+            parts = ("minutes",)
         for part in parts:
             # `amt_amount`, `dob_date`: the expansion must not say a word twice
             if not written or written[-1] != part or part.isdigit():

@@ -17,7 +17,7 @@ from docgen_plugin.llama import default_model
 from tests.journeys import Journey, command, in_process, ledger_rows, prepared
 from tests.servers import PASSWORD, execute
 
-TABLE = "CREATE TABLE orders (cust_id int, tot_amt numeric(9, 2))"
+TABLE = "CREATE TABLE orders (cust_id int, wobble_grade numeric(9, 2))"
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -166,7 +166,7 @@ def accepted_project(tmp_path_factory) -> Path:
     root: Path = tmp_path_factory.mktemp("bad") / "project"
     write("dbt_project.yml", "name: small\nprofile: small\n")(root)
     write("profiles.yml", "small: {target: d, outputs: {d: {type: duckdb, path: s.duckdb}}}\n")(root)
-    write("models/orders.sql", "select 1 as cust_id, 2 as tot_amt\n")(root)
+    write("models/orders.sql", "select 1 as cust_id, 2 as wobble_grade\n")(root)
     write("models/schema.yml", PROPERTIES)(root)
     with pytest.MonkeyPatch.context() as patch:
         prepared(patch, Journey(root, "."), ("suggest", "accept"))

@@ -2,6 +2,7 @@ import re
 import time
 
 import pytest
+
 from docgen_plugin.concepts import lexicon
 from docgen_plugin.model import Column, Table
 from docgen_plugin.words import FAMILIES

@@ -180,7 +180,7 @@ def test_prompts_are_tokenized_as_in_training(native, tiny_bespoke_gguf):
         expected = [pieces.bos_id(), *prompt.encode(prompt.prefix(table, names), marks, pieces.encode)]
         assert list(unit.prefix) == expected
         for column, question in zip(table.columns, unit.questions[1:], strict=True):
-            segments = prompt.question(column, request.hints.get(column.name, ()))
+            segments = prompt.question(column, request.hints.get(column.name, ()), request.table)
             assert list(question.ids) == prompt.encode(segments, marks, pieces.encode)
     for text in ("", " a  b", "Größe <desc> </s>", "a | b", "😀", "42.5"):
         assert list(native.tokenize(text)) == pieces.encode(text)

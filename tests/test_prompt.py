@@ -1,4 +1,5 @@
 import pytest
+
 from docgen_plugin.model import Column, ForeignKey, Table
 from docgen_plugin.prompt import MARKS, Mark, clean, encode, prefix, question, table_question, windows
 

@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
         384,
         seed=1,
     )
-    np.savez(folder / "rows.npz", **rows.arrays())
+    np.savez(folder / "rows.npz", **rows.arrays())  # type: ignore[arg-type]
     return folder
 
 

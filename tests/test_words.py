@@ -1,4 +1,5 @@
 import pytest
+
 from docgen_plugin.words import abbreviations, entity_words, family, name_words, plural, singular
 
 NAMES = [
@@ -37,7 +38,7 @@ TYPES = [
     ("NUMBER(38,0)", "int"),
     ("numeric(12,2)", "num"),
     ("double precision", "num"),
-    ("interval", "text"),
+    ("interval", "num"),
     ("text[]", "array"),
     ("STRUCT<a INT64>", "json"),
     ("point", "geo"),

@@ -152,7 +152,7 @@ def _tables(
         if column is None:
             segments: tuple[Segment, ...] = table_question(known.hints(table, None) if hinted else ())
         else:
-            segments = question(column, known.hints(table, column) if hinted else ())
+            segments = question(column, known.hints(table, column) if hinted else (), table)
         ids = vocabulary.prompt(segments)
         if recipe.raw:
             ids[-1] = vocabulary.marks["<raw>"]

@@ -73,7 +73,7 @@ def column_prompts(records: Iterable[Record], vocabulary: Vocabulary, most: int)
             (vocabulary.opening, *prefix(replace(record.table, description=""), shown))
         )
         for column in record.table.columns[:3]:
-            prompts.append(shared + vocabulary.prompt(question(column)))
+            prompts.append(shared + vocabulary.prompt(question(column, (), record.table)))
             if len(prompts) == most:
                 return prompts
     return prompts
