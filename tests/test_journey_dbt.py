@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -151,10 +152,11 @@ def check_comments(root: Path, url: str, sql: str, schema: str) -> None:
 def editable(root: Path, rows: dict[ColumnRef, Any], prefix: str) -> tuple[ColumnRef, str, str]:
     """Return a place of our own making whose text stands on one line of one file, once in the project."""
     files = property_files(root)
-    whole = "".join(files.values())
+    lines = Counter(line.strip() for text in files.values() for line in text.splitlines())
     for ref, row in sorted(rows.items()):
         line = f"description: {row.text}"
-        if row.state == "applied" and ref.table.startswith(prefix) and whole.count(line) == 1:
+        texts = [one for one in rows.values() if one.text == row.text]
+        if row.state == "applied" and ref.table.startswith(prefix) and lines[line] == len(texts) == 1:
             return ref, line, next(name for name, text in files.items() if line in text)
     raise AssertionError("no text stands alone")
 
@@ -179,7 +181,9 @@ def check_that_a_persons_words_stay(journey: Journey) -> None:
     rows = ledger_rows(root / LEDGER, SOURCE)
     ref, line, name = editable(root, rows, "model.trade.stg_")
     file = root / name
-    file.write_bytes(file.read_bytes().replace(line.encode(), f'description: "{BY_A_PERSON}"'.encode()))
+    text = file.read_bytes().decode()
+    edited = re.sub(rf"{re.escape(line)}(?=\r?\n)", f'description: "{BY_A_PERSON}"', text)
+    file.write_bytes(edited.encode())
     # a new model, so that there is something to suggest, accept and apply beside
     (root / "models" / "marts" / "big_order.sql").write_text(
         "select order_id, total_amount, 1 as box_cnt from {{ ref('fct_order_header') }}\n", encoding="utf-8"
