@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 __all__ = [
@@ -69,7 +69,12 @@ def split_identifier(name: str) -> list[str]:
     >>> split_identifier("userIDs"), split_identifier("HTTPStatusCode")
     (['user', 'ids'], ['http', 'status', 'code'])
     """
-    return [word.lower() for chunk in _CHUNK.findall(name) for word in _cut(chunk)]
+    return list(_split(name))
+
+
+@lru_cache(maxsize=100_000)
+def _split(name: str) -> tuple[str, ...]:
+    return tuple(word.lower() for chunk in _CHUNK.findall(name) for word in _cut(chunk))
 
 
 def _cut(chunk: str) -> Iterator[str]:

@@ -48,6 +48,8 @@ def shop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("DOCGEN_")]:
         monkeypatch.delenv(name)
+    # these names are in the dictionary: here the fake model is to write
+    monkeypatch.setenv("DOCGEN_DICTIONARY", "hint")
     with registered(Shop(ORDERS, LINES)) as plugin, registered(FakeModel()):
         yield plugin
 

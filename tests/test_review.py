@@ -33,6 +33,12 @@ REF, BUYER, OPAQUE, STATE = PLACES
 TABLE, QTY = ColumnRef("s.lines"), ColumnRef("s.lines", "qty")
 
 
+@pytest.fixture(autouse=True)
+def model_writes(monkeypatch):
+    """Let the fake model write its own text for names that the dictionary knows exactly."""
+    monkeypatch.setenv("DOCGEN_DICTIONARY", "hint")
+
+
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -27,8 +27,8 @@ _OPENING = re.compile(
 def clean_text(text: str, name: str) -> str:
     """Return a description's first sentence in one form, or "" when it teaches nothing.
 
-    >>> clean_text("this field contains the name of the vessel", "vessel_name")
-    'The name of the vessel.'
+    >>> clean_text("this field contains the date when the vessel left", "left_on")
+    'The date when the vessel left.'
     >>> clean_text("Vessel name", "vessel_name")
     ''
     """
