@@ -32,8 +32,8 @@ _LIMITS = """\
 - Descriptions of tables list telling columns; they do not know why the table exists."""
 
 
-def write_card(checkpoint: Path, model: Path, scores: Path, out: Path) -> None:
-    """Write the card of a model as Markdown.
+def write_card(checkpoint: Path, model: Path, scores: Path, out: Path, note: str = "") -> None:
+    """Write the card of a model as Markdown; `note` tells what the run's files do not.
 
     Raises:
         DocgenError: when a file of the run is missing or not what it should be.
@@ -62,6 +62,7 @@ def write_card(checkpoint: Path, model: Path, scores: Path, out: Path) -> None:
         f"{plan['threads']} CPU thread(s), bf16, Muon ({plan['learning_rate']:g}) and AdamW ({plan['embedding_rate']:g}), "
         f"{plan['rows']} rows of 512 tokens a step, seed {plan['seed']}; last mean loss "
         f"{losses['losses'][-1][1]:.3f} nats a token of the mixture.",
+        *([note] if note else []),
         "",
         "## Scores",
         "",

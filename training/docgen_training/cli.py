@@ -196,9 +196,9 @@ def export(checkpoint: Path, name: str, quantise: str, data_license: str, out: P
 @click.option("--data", type=_FILE, required=True, help="Records to take the prompts from.")
 @click.option("--prompts", default=200, show_default=True)
 @click.option(
-    "--least", default=1.0, show_default=True, help="Share of prompts that must agree, else exit code 1."
+    "--tie", default=0.01, show_default=True, help="Nats between two tokens that rounding may swap."
 )
-def parity(checkpoint: Path, gguf: Path, data: Path, prompts: int, least: float) -> None:
+def parity(checkpoint: Path, gguf: Path, data: Path, prompts: int, tie: float) -> None:
     """Compare greedy text between transformers and llama.cpp; give the F16 file."""
     from docgen_training.export import check_parity
     from docgen_training.records import read_records
@@ -206,8 +206,12 @@ def parity(checkpoint: Path, gguf: Path, data: Path, prompts: int, least: float)
 
     asked = column_prompts(read_records(data), Vocabulary(checkpoint / "tokenizer.model"), prompts)
     found = check_parity(checkpoint, gguf, asked)
-    click.echo(f"{found.same} of {found.prompts} prompts gave the same greedy tokens")
-    if found.same < least * found.prompts:
+    gaps = ", ".join(f"{gap:.4f}" for gap in found.gaps)
+    click.echo(
+        f"{found.same} of {found.prompts} prompts gave the same greedy tokens"
+        + (f"; the others part where two tokens are {gaps} nats apart" if gaps else "")
+    )
+    if any(gap > tie for gap in found.gaps):
         raise DocgenError(f"{gguf}: differs from {checkpoint}, first at {found.differing[0]!r}")
 
 
@@ -237,12 +241,13 @@ def evaluate(model: str, data: Path, tables: int, seed: int, threads: int, out: 
 @click.argument("checkpoint", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("model", type=_FILE)
 @click.option("--scores", type=_FILE, required=True)
+@click.option("--note", default="", help="What the run's files do not tell.")
 @click.option("--out", type=_OUT, required=True)
-def card(checkpoint: Path, model: Path, scores: Path, out: Path) -> None:
+def card(checkpoint: Path, model: Path, scores: Path, note: str, out: Path) -> None:
     """Write the model's card from the files of its run."""
     from docgen_training.card import write_card
 
-    write_card(checkpoint, model, scores, out)
+    write_card(checkpoint, model, scores, out, note)
     click.echo(str(out))
 
 

@@ -32,6 +32,7 @@ class Parity:
     prompts: int
     same: int
     differing: tuple[str, ...]  # the prompts that did not
+    gaps: tuple[float, ...]  # for each: nats between the two tokens where they part, by the reference
 
 
 def find_converter(cache: Path | None = None) -> Path:
@@ -160,9 +161,11 @@ def check_parity(
     # the GGUF holds F16 weights: both sides compute from the same rounded numbers
     reference: Any = LlamaForCausalLM.from_pretrained(checkpoint)
     reference.half().float().eval()
-    engine = Llama(str(gguf_path), n_ctx=2048, n_gpu_layers=0, verbose=False, logits_all=False)
+    # an F16 cache rounds what the reference does not: two near answers may then change places
+    engine = Llama(str(gguf_path), n_ctx=2048, n_gpu_layers=0, verbose=False, type_k=0, type_v=0)
     end = engine.token_eos()
     differing: list[str] = []
+    gaps: list[float] = []
     for prompt in prompts:
         with torch.inference_mode():
             whole = reference.generate(
@@ -179,8 +182,23 @@ def check_parity(
             if token == end or len(found) == most_tokens:
                 break
         if found != wanted:
+            gaps.append(_gap(reference, prompt, wanted, found))
             differing.append(engine.detokenize(list(prompt), special=True).decode("utf-8", "replace"))
-    return Parity(len(prompts), len(prompts) - len(differing), tuple(differing))
+    return Parity(len(prompts), len(prompts) - len(differing), tuple(differing), tuple(gaps))
+
+
+def _gap(reference: Any, prompt: Sequence[int], wanted: list[int], found: list[int]) -> float:
+    """Return how much surer the reference is of its own token than of the engine's where they first part, nats."""
+    import torch
+
+    at = next(
+        (index for index, pair in enumerate(zip(wanted, found, strict=False)) if pair[0] != pair[1]), None
+    )
+    if at is None:
+        return float("inf")
+    with torch.inference_mode():
+        logits = reference(torch.tensor([[*prompt, *wanted[:at]]])).logits[0, -1]
+    return float(logits[wanted[at]] - logits[found[at]])
 
 
 def export(
