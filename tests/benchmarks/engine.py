@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from docgen_plugin.errors import ModelError
 from docgen_plugin.generate import TableRequest
 from docgen_plugin.llama import LlamaGenerator, default_model
 from docgen_plugin.model import Table
+from tests.benchmarks.memory import peak_mb
 from tests.tiny_models import Shape, bespoke_gguf, quantised, synthetic_request, synthetic_tables
 
 WIDTHS = (4, 16, 64)
@@ -144,16 +144,11 @@ def _child(path: Path, threads: int, count: int) -> Memory:
     start = time.perf_counter()
     answers = generator.describe(map(synthetic_request, synthetic_tables(count, 8)))
     next(answers)
-    first = _peak_mb()
+    first = peak_mb()
     assert sum(1 for _ in answers) == count * 9 - 1
     seconds = time.perf_counter() - start
     model_mb = path.stat().st_size / 1e6
-    return Memory(count, round(seconds, 2), round(_peak_mb() - model_mb, 1), round(_peak_mb() - first, 1))
-
-
-def _peak_mb() -> float:
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kibibytes on Linux
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return Memory(count, round(seconds, 2), round(peak_mb() - model_mb, 1), round(peak_mb() - first, 1))
 
 
 def _model(named: str, folder: Path) -> Path:

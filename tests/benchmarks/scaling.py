@@ -36,10 +36,11 @@ COLUMNS = (
 )
 # what each process runs: the real command, its stand-in for a model registered as any plugin is
 PROGRAM = """
-import json, resource, sys, time
+import json, sys, time
 sys.path.insert(0, {root!r})
 from docgen_plugin.cli import cli
 from docgen_plugin.plugins import manager
+from tests.benchmarks.memory import peak_mb
 if {fake!r}:
     from tests.fakes import FakeModel
     manager().register(FakeModel())
@@ -53,7 +54,7 @@ for verb in ("suggest", "accept", "suggest"):
     again = "again" if verb in found else verb
     found[again] = time.process_time() - worked
     found[again + "_clock"] = time.perf_counter() - began
-    found[again + "_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    found[again + "_mb"] = peak_mb()
 print(json.dumps(found), file=sys.stderr)
 """
 
