@@ -126,6 +126,8 @@ class Lexicon:
         for form in _forms(words, tuple(entity)):
             for pattern, filling in self._filled(form, kind):
                 fit = 0.5 + 0.4 * (1 - len(filling) / len(form))
+                if pattern.slot == "{other}" and form[-1] == "id" and " ".join(filling) in self.entities:
+                    fit = 1.0  # "product id" of anything: it has one reading
                 if best is None or fit > best.fit:
                     best = Match(
                         fill_slot(pattern.concept.text, pattern.slot, filling).replace("{entity}", thing), fit

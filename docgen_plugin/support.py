@@ -84,8 +84,11 @@ def unsupported(text: str, table: Table, column: Column | None, evidence: Eviden
             return thing
     if text.startswith("Unique") and column is not None and not _is_own_key(column, table):
         return "that it is unique"
-    if column is not None and text.lower() not in evidence.text and _says_twice(text):
-        return "the same thing twice"
+    if column is not None and text.lower() not in evidence.text:
+        if _says_twice(text):
+            return "the same thing twice"
+        if re.search(rf"\b(?:that|which|when|whom) the {re.escape(printed(entity))}\.$", text, re.IGNORECASE):
+            return "half a sentence"
     listed = _LISTED.search(text) if column is None else None
     if listed:
         return _unlisted(listed[1], table, entity)
@@ -97,15 +100,15 @@ def unsupported(text: str, table: Table, column: Column | None, evidence: Eviden
 
 
 def _covers(said: list[str], table: Table, column: Column) -> bool:
-    """Return whether at least half of the telling words of a column's name come back in a text, in any shape."""
+    """Return whether at least two thirds of the telling words of a column's name come back in a text, in any shape."""
     telling = [word for word in name_words(column.name) if word.isalpha() and word not in _ROLES]
     telling = [word for word in telling if word not in entity_words(table.name)] or []
     found = sum(any(_stem(word) == other[: len(_stem(word))] for other in said) for word in telling)
-    return found * 2 >= len(telling)
+    return found * 3 >= len(telling) * 2
 
 
 def _stem(word: str) -> str:
-    return word[: max(_SHARED_LETTERS, len(word) - 4)] if len(word) > _SHARED_LETTERS else singular(word)
+    return word[: max(_SHARED_LETTERS, len(word) // 2)] if len(word) > _SHARED_LETTERS else singular(word)
 
 
 def _held(word: str, evidence: Evidence) -> bool:

@@ -12,6 +12,7 @@ TEXTS = [
     ("dim_customers", "customer_id", "bigint", "Unique identifier of the customer."),
     ("orders", "is_archived", "boolean", "True when the order has been archived."),
     ("fct_rides", "ride_count", "integer", None),  # the entity's own count: whatever fits, not a crash
+    ("order_items", "product_id", "bigint", "Identifier of the product that the order item refers to."),
     ("zzz", "x7", "text", None),
 ]
 
