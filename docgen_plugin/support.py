@@ -28,6 +28,15 @@ _ABSTRACT = frozenset(
 _SPANS = frozenset(
     "second minute hour day week month quarter year daily weekly monthly quarterly yearly annual".split()
 )
+# what a text opens with, and the type families that belie it
+_BELIED = (
+    ("True when", {"num", "date", "ts", "time", "json", "array", "uuid"}),
+    ("Date", {"num", "bool", "json", "array", "uuid", "binary"}),
+    ("Person", {"num", "bool", "date", "ts", "time"}),
+    ("Number of", {"bool", "date", "ts", "time", "json", "array", "uuid"}),
+    ("Monetary", {"bool", "date", "ts", "time", "json", "array", "uuid", "binary"}),
+    ("Length of time", {"bool", "date", "json", "array", "uuid"}),
+)
 _FUNCTION = frozenset(
     ", . that to of in on at by for from with which who whom whose is was are were has have had been be and or as "
     "into under over per between within after before belongs refers applies can may it its".split()
@@ -84,6 +93,10 @@ def unsupported(text: str, table: Table, column: Column | None, evidence: Eviden
             return thing
     if text.startswith("Unique") and column is not None and not _is_own_key(column, table):
         return "that it is unique"
+    if column is not None and any(
+        text.startswith(opening) and family(column.type) in kinds for opening, kinds in _BELIED
+    ):
+        return "another type"
     if column is not None and text.lower() not in evidence.text:
         if _says_twice(text):
             return "the same thing twice"

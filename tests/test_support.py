@@ -29,6 +29,7 @@ CLAIMS = [
     ("cancellation_reason", "Date on which the item was sold.", "nothing of the name"),
     ("units_sold", "Number of units sold during the month.", "month"),
     ("unit_price", "Price of the eigation unit.", "eigation"),
+    ("unit_price", "True when the unit price of the order item is set.", "another type"),
     ("unit_price", "Price of the unit that the order item.", "half a sentence"),
     ("", "One row per order item, with its order and unit price.", ""),
     ("", "One row per order item, with its order and warehouse.", "warehouse"),
