@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from tests.servers import caseless_mariadb_server, mariadb_server, mariadb_url, postgres_server, postgres_url
 from tests.tiny_models import tiny_bespoke_gguf, tiny_instruct_gguf
 
@@ -14,3 +16,8 @@ __all__ = [
     "tiny_bespoke_gguf",
     "tiny_instruct_gguf",
 ]
+
+
+def pytest_configure():
+    """Let Ctrl-C be heard: a shell that starts the tests in the background has them ignore it, and their children too."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
