@@ -195,9 +195,7 @@ def export(checkpoint: Path, name: str, quantise: str, data_license: str, out: P
 @click.argument("gguf", type=_FILE)
 @click.option("--data", type=_FILE, required=True, help="Records to take the prompts from.")
 @click.option("--prompts", default=200, show_default=True)
-@click.option(
-    "--tie", default=0.01, show_default=True, help="Nats between two tokens that rounding may swap."
-)
+@click.option("--tie", default=0.1, show_default=True, help="Nats between two tokens that rounding may swap.")
 def parity(checkpoint: Path, gguf: Path, data: Path, prompts: int, tie: float) -> None:
     """Compare greedy text between transformers and llama.cpp; give the F16 file."""
     from docgen_training.export import check_parity
