@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from docgen_plugin import prompt
+from docgen_plugin.claims import Evidence, neighbours
+from docgen_plugin.concepts import printed
 from docgen_plugin.errors import ModelError
 from docgen_plugin.llama_batch import Question, Reply, Unit
-from docgen_plugin.model import ColumnRef, Table
+from docgen_plugin.model import Column, ColumnRef, Table
+from docgen_plugin.support import plain_words, speakable
+from docgen_plugin.wording import Marks, Wording, WordTree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +55,38 @@ class Bespoke:
             )
         self._model = model
         self._marks = {piece: number for piece, number in found.items() if number is not None}
+        self._word = model.tokenize
+        self._plain = self._tree(plain_words())
+        self._between = Marks(
+            pauses=frozenset(map(self._sign, ",:;")),
+            stops=frozenset({self._sign(".")}),
+            possessive=self._word("a's")[-2:],
+            ends=model.ends(),
+            vocabulary=model.vocabulary_size,
+        )
+
+    def _sign(self, sign: str) -> int:
+        return self._word(f"a{sign}")[-1]
+
+    def _tree(self, words: Iterable[str]) -> WordTree:
+        """Return a tree of the words, as they stand within a sentence and at its beginning."""
+        forms = {
+            form
+            for word in words
+            for shown in (word, printed((word,)))
+            for form in (shown, shown[:1].upper() + shown[1:])
+        }
+        return WordTree(map(self._word, sorted(forms)))
+
+    def _wording(self, near: WordTree, table: Table, column: Column | None, hints: Sequence[str]) -> Wording:
+        """Return what an answer is held to: the plain voice, the table's words, and the place's own."""
+        evidence = Evidence.of(table, column, hints)
+        told = [word.strip(",.;:()") for text in (table.description, *hints) for word in text.split()]
+        values = column.values if column is not None else ()
+        own = WordTree(map(self._word, [word for word in (*told, *values) if word]))
+        return Wording(
+            (self._plain, near, self._tree(speakable(table, column, evidence)), own), self._between
+        )
 
     def _encode(self, segments: Sequence[prompt.Segment]) -> tuple[int, ...]:
         return tuple(prompt.encode(segments, self._marks, self._encode_text))
@@ -68,15 +104,19 @@ class Bespoke:
         unknown = [name for name in request.columns if name not in columns]
         assert not unknown, f"{table.key} has no column {unknown[:3]}"
         asked = set(request.columns)
+        near = self._tree(word for word in neighbours(table) if word.isalpha())
         for number, (shown, prefix) in enumerate(self._windows(table, tuple(columns))):
             questions = []
             if request.with_table and not number:
-                ids = self._question(prompt.table_question(request.hints.get("", ())))
-                questions.append(Question(ColumnRef(table.key), ids))
+                hints = request.hints.get("", ())
+                ids = self._question(prompt.table_question(hints))
+                questions.append(Question(ColumnRef(table.key), ids, self._wording(near, table, None, hints)))
             for name in shown:
                 if name in asked:
-                    ids = self._question(prompt.question(columns[name], request.hints.get(name, ()), table))
-                    questions.append(Question(ColumnRef(table.key, name), ids))
+                    column, hints = columns[name], request.hints.get(name, ())
+                    ids = self._question(prompt.question(column, hints, table))
+                    wording = self._wording(near, table, column, hints)
+                    questions.append(Question(ColumnRef(table.key, name), ids, wording))
             if questions:
                 yield Unit(prefix, tuple(questions))
 

@@ -87,15 +87,36 @@ bar, psi, pascal
 """.strip().splitlines()
 )
 # words that the evidence may hold for a unit, beyond its own forms: `duration_s`, `load_min`
-_SHORT = {"seconds": ("s", "second"), "minutes": ("min", "minute"), "hours": ("h", "hr", "hour")}
-_SHORT |= {
-    "days": ("day",),
-    "weeks": ("week", "wk"),
-    "months": ("month", "mth"),
-    "years": ("year", "yr", "yrs"),
+_SHORT_LINES = """
+seconds: s second mps rps
+minutes: min minute rpm bpm lpm gpm
+hours: h hr hour mph kph kwh mwh
+days: day dys
+weeks: week wk
+months: month mth
+years: year yr yrs
+kilogram: kilogrammes
+meters: m meter mps m2 m3
+degrees: degree deg c f celsius fahrenheit
+celsius: c
+fahrenheit: f
+kelvin: k
+bytes: b
+gram: g gsm
+watts: w
+volts: v
+percent: %
+hertz: hz
+tonne: t mt
+miles: mi
+milliliters: ml
+liters: l lpm
+inches: in
+"""
+_SHORT = {
+    unit: tuple(forms.split())
+    for unit, forms in (line.split(": ") for line in _SHORT_LINES.strip().splitlines())
 }
-_SHORT |= {"kilogram": ("kilogrammes",), "meters": ("m", "meter"), "degrees": ("degree", "deg")}
-_SHORT |= {"bytes": ("b",), "gram": ("g",), "watts": ("w",), "volts": ("v",), "percent": ("%",)}
 # ordinary words as well as units: they count only where a unit stands, after "in" or in brackets
 _AMBIGUOUS = frozenset(
     (
@@ -167,7 +188,10 @@ class Evidence:
     def supports(self, forms: Sequence[str]) -> bool:
         """Return whether any of a unit's forms stands in the place's own name, its type or a text."""
         words = {*forms, *(short for form in forms for short in _SHORT.get(form, ()))}
-        return any(word in self.own if word.isalnum() else word in self.text for word in words)
+        return any(
+            word in self.own if word.isalnum() else word in self.text or self.own.issuperset(word.split())
+            for word in words
+        )
 
 
 def neighbours(table: Table) -> frozenset[str]:
@@ -195,7 +219,8 @@ def _pattern(forms: Sequence[str]) -> tuple[str, str]:
 
 def _whole(form: str) -> str:
     # a sign such as % may stand right behind a number, a word may not
-    return rf"(?<!\w){re.escape(form)}(?!\w)" if form[0].isalnum() else re.escape(form)
+    # nor one that a hyphen binds: the hours of kilowatt-hours are no unit of their own
+    return rf"(?<![\w-]){re.escape(form)}(?![\w-])" if form[0].isalnum() else re.escape(form)
 
 
 _PATTERNS = tuple((forms, re.compile(_pattern(forms)[0], re.I), _pattern(forms)[1]) for forms in _UNITS)

@@ -12,11 +12,12 @@ where every run computes the same numbers: the text does not depend on its neigh
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from docgen_plugin.model import ColumnRef
+from docgen_plugin.wording import Said, Wording
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,10 +33,11 @@ _ALONE = 0  # the sequence used for them
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The token ids of one question and the place it asks about."""
+    """The token ids of one question, the place it asks about and the words its answer is held to, None for any."""
 
     ref: ColumnRef
     ids: tuple[int, ...]
+    wording: Wording | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +87,7 @@ class _Running:
     sequence: int
     position: int
     pending: tuple[int, ...]
+    said: Said | None
     ids: list[int] = field(default_factory=list)
     logprob: float = 0.0
 
@@ -167,7 +170,8 @@ class _Run:
         self.context.fork(trunk.sequence, sequence)
         trunk.asked += 1
         trunk.holders += 1
-        self.running.append(_Running(question, trunk, sequence, len(trunk.unit.prefix), question.ids))
+        start = len(trunk.unit.prefix)
+        self.running.append(_Running(question, trunk, sequence, start, question.ids, _begun(question)))
         return True
 
     def _uproot(self, trunk: _Trunk) -> None:
@@ -203,7 +207,8 @@ class _Run:
             tokens += [
                 (id_, one.position + at, one.sequence, at == last) for at, id_ in enumerate(one.pending)
             ]
-        chosen, logprobs, margins = _choose(self.context.decode(tokens), self.rules)
+        said = [one.said for one in self.running]
+        chosen, logprobs, margins = _choose(self.context.decode(tokens), self.rules, said)
         going, self.running = self.running, []
         for one, id_, logprob, margin in zip(going, chosen, logprobs, margins, strict=True):
             one.position += len(one.pending)
@@ -244,14 +249,14 @@ class _Run:
         self.context.clear()
 
     def _greedy(self, start: int, question: Question) -> Reply:
-        pending, position, total = question.ids, start, 0.0
+        pending, position, total, said = question.ids, start, 0.0, _begun(question)
         ids: list[int] = []
         while len(ids) < self.rules.most_tokens:
             last = len(pending) - 1
             logits = self.context.decode(
                 [(one, position + at, _ALONE, at == last) for at, one in enumerate(pending)]
             )
-            chosen, logprobs, _ = _choose(logits, self.rules)
+            chosen, logprobs, _ = _choose(logits, self.rules, [said])
             total += logprobs[0]
             if chosen[0] in self.rules.ends:
                 return _reply(question, ids, total, True)
@@ -265,8 +270,18 @@ def _reply(question: Question, ids: list[int], logprob: float, ended: bool) -> R
     return Reply(question.ref, tuple(ids), logprob / max(1, len(ids) + ended), ended)
 
 
-def _choose(logits: Logits, rules: Rules) -> tuple[list[int], list[float], list[float]]:
-    """Return for each row the best id, its log-probability among what is allowed, its lead over the second."""
+def _begun(question: Question) -> Said | None:
+    return None if question.wording is None else Said(question.wording)
+
+
+def _choose(
+    logits: Logits, rules: Rules, said: Sequence[Said | None]
+) -> tuple[list[int], list[float], list[float]]:
+    """Return for each row the best id, its log-probability, its lead over the second; tell `said` of the choice.
+
+    The log-probability is among all that the model may say, whatever words the answer is held to: where these are
+    not what it would have said, it shows.
+    """
     import numpy as np
 
     scores = logits.copy()  # (B, V) float32
@@ -274,7 +289,25 @@ def _choose(logits: Logits, rules: Rules) -> tuple[list[int], list[float], list[
     rows = np.arange(len(scores))
     best = scores.argmax(axis=1)
     top = scores[rows, best]
+    total = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
     scores[rows, best] = -np.inf
     margins = top - scores.max(axis=1)
-    logprobs = -np.log1p(np.exp(scores - top[:, None]).sum(axis=1))
+    scores[rows, best] = top
+    for row, one in enumerate(said):
+        if one is not None:
+            best[row], margins[row] = _best_of(scores[row], one)
+            one.say(int(best[row]))
+    logprobs = scores[rows, best] - total
     return best.tolist(), logprobs.tolist(), margins.tolist()
+
+
+def _best_of(scores: Logits, said: Said) -> tuple[int, float]:
+    """Return the best id that may follow and its lead over the next one, infinite where nothing else may."""
+    import numpy as np
+
+    ids = said.allowed()
+    kept = scores[ids]
+    at = int(kept.argmax())
+    top = kept[at]
+    kept[at] = -np.inf
+    return int(ids[at]), float(top - kept.max()) if len(ids) > 1 else np.inf

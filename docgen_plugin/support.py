@@ -13,12 +13,23 @@ from functools import cache
 from docgen_plugin.claims import Evidence
 from docgen_plugin.concepts import lexicon, printed
 from docgen_plugin.model import Column, Table
-from docgen_plugin.words import entity_words, family, name_words, plural, singular
+from docgen_plugin.readings import frequencies, voice
+from docgen_plugin.words import (
+    abbreviations,
+    entity_words,
+    family,
+    name_words,
+    plural,
+    singular,
+    split_identifier,
+)
 
-__all__ = ["composed_grain", "unsupported"]
+__all__ = ["composed_grain", "plain_words", "speakable", "unsupported"]
 
 # a word of this many concept texts belongs to the voice, not to a subject
 _GLUE_TEXTS = 3
+# and one that this many texts say though no name around them does
+_VOICE_TEXTS = 40
 # things in general: naming one claims nothing
 _ABSTRACT = frozenset(
     "record row event item system source value unit period date time number amount code name list group share person "
@@ -61,8 +72,8 @@ _ROLES = frozenset(
 
 
 @cache
-def _glue() -> frozenset[str]:
-    """Return the words of the dictionary's voice: in many concept texts, and not the name of a thing."""
+def plain_words() -> frozenset[str]:
+    """Return the words of the plain voice, lower case: in many texts of the project, and not the name of a thing."""
     known = lexicon()
     counts = Counter(
         word
@@ -70,9 +81,8 @@ def _glue() -> frozenset[str]:
         for word in set(_WORD.findall(re.sub(r"\{\w+\}", " ", concept.text.lower())))
     )
     things = {name.split()[-1] for name in known.entities} - _ABSTRACT
-    return frozenset(
-        word for word, count in counts.items() if count >= _GLUE_TEXTS and singular(word) not in things
-    )
+    common = {word for word, count in counts.items() if count >= _GLUE_TEXTS} | voice(_VOICE_TEXTS)
+    return frozenset(word for word in common if singular(word) not in things)
 
 
 def unsupported(text: str, table: Table, column: Column | None, evidence: Evidence) -> str:
@@ -107,9 +117,38 @@ def unsupported(text: str, table: Table, column: Column | None, evidence: Eviden
         return _unlisted(listed[1], table, entity)
     said = _WORD.findall(text.lower())
     for word in said:
-        if word not in _glue() and not _held(word, evidence):
+        if word not in plain_words() and not _held(word, evidence):
             return str(word)
     return "" if column is None or _covers(said, table, column) else "nothing of the name"
+
+
+def speakable(table: Table, column: Column | None, evidence: Evidence) -> frozenset[str]:
+    """Return the words, lower case, that the input holds up beyond the plain ones: its own, their forms and readings.
+
+    Where a name is shortened in a way that has several readings, all of them: the model chooses.
+    """
+    names = [table.name] if column is None else [column.name, table.name]
+    held = {form for word in _words_held(evidence) for form in (word, singular(word), plural(word))}
+    spelled = [word for name in names for word in split_identifier(name)]
+    for word in spelled:
+        held |= {part for long, _ in abbreviations().get(word, ()) for part in long.lower().split()}
+    for stem in {_stem(word) for word in evidence.own if len(word) > _SHARED_LETTERS}:
+        held |= _by_stem().get(stem[:_SHARED_LETTERS], frozenset())
+    return frozenset(held)
+
+
+def _words_held(evidence: Evidence) -> frozenset[str]:
+    return frozenset(word for word in evidence.own | evidence.near if word.isalpha())
+
+
+@cache
+def _by_stem() -> dict[str, frozenset[str]]:
+    """Return the first letters of long words -> the words of the project that begin with them."""
+    found: dict[str, set[str]] = {}
+    for word in frequencies():
+        if len(word) >= _SHARED_LETTERS:
+            found.setdefault(word[:_SHARED_LETTERS], set()).add(word)
+    return {stem: frozenset(words) for stem, words in found.items()}
 
 
 def _covers(said: list[str], table: Table, column: Column) -> bool:

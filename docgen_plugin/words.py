@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from importlib.resources import files
 
+from docgen_plugin.readings import read_shortening, segments
+
 __all__ = [
     "FAMILIES",
     "abbreviations",
@@ -157,12 +159,24 @@ def vocabulary() -> frozenset[str]:
     return frozenset(word for name in names for word in name.split())
 
 
+@lru_cache(maxsize=50_000)
+def _read_letters(word: str) -> tuple[str, ...]:
+    """Return what a word that no list knows stands for by its letters: a shortening, several run together, itself."""
+    long = read_shortening(word)
+    if long:
+        return (long,)
+    parts = segments(word, abbreviations())
+    return tuple(expand(list(parts))) if parts else (word,)
+
+
 @cache
 def _reading(word: str) -> tuple[str, ...]:
-    """Return an ambiguous abbreviation's most frequent meaning, if that is one word the dictionary knows."""
+    """Return an ambiguous abbreviation's most frequent meaning if the dictionary knows that word, () for no abbreviation."""
     meanings = abbreviations().get(word, ())
-    if not meanings or word in _LAYERS or (word in vocabulary() and word not in _READ_ANYWAY):
+    if word in _LAYERS or (word in vocabulary() and word not in _READ_ANYWAY):
         return (word,)
+    if not meanings:
+        return ()
     long, certainty = meanings[0]
     # a longer meaning (arr: annual recurring revenue) is too much to read into a word that may mean another
     return (long.lower(),) if certainty == "context" and long.lower() in vocabulary() else (word,)
@@ -177,7 +191,7 @@ def expand(words: list[str]) -> list[str]:
     expansions = _expansions()
     written: list[str] = []
     for index, word in enumerate(words):
-        parts = expansions.get(word) or _reading(word)
+        parts = expansions.get(word) or _reading(word) or _read_letters(word)
         if word == "no":
             # "order_no" is a number, "no_show" is not
             parts = ("number",) if index and index == len(words) - 1 else ("no",)

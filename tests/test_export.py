@@ -7,7 +7,8 @@ import pytest
 from docgen_training.card import write_card
 from docgen_training.encode import Recipe, encode_records
 from docgen_training.export import check_parity, export, find_converter
-from docgen_training.pretrain import Plan, Share, pretrain
+from docgen_training.plan import Plan, Share
+from docgen_training.pretrain import pretrain
 from docgen_training.synthesize import synthesize
 from docgen_training.vocabulary import Vocabulary, column_prompts, train_vocabulary
 

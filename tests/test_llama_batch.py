@@ -15,6 +15,7 @@ from docgen_plugin.llama_batch import Question, Rules, Unit, answer
 from docgen_plugin.llama_native import NativeContext, NativeModel
 from docgen_plugin.llama_workers import answer_all
 from docgen_plugin.model import ColumnRef
+from docgen_plugin.wording import Said
 from tests.tiny_models import quantised, synthetic_request, synthetic_tables
 
 MOST_TOKENS = 24
@@ -46,10 +47,10 @@ def units(model: NativeModel) -> list[Unit]:
     ]
 
 
-def _plain(
-    context: NativeContext, rules: Rules, prefix: tuple[int, ...], question: tuple[int, ...]
-) -> tuple[int, ...]:
+def _plain(context: NativeContext, rules: Rules, prefix: tuple[int, ...], asked: Question) -> tuple[int, ...]:
     """Decode one prompt greedily, prefix then question, in one sequence and without forks."""
+    question = asked.ids
+    said = Said(asked.wording) if asked.wording else None
     context.clear()
     context.decode([(one, at, 0, False) for at, one in enumerate(prefix)])
     last = len(question) - 1
@@ -59,7 +60,13 @@ def _plain(
     while len(ids) < rules.most_tokens:
         scores = logits[0].copy()
         scores[rules.banned] = -np.inf
+        if said:
+            kept = np.full_like(scores, -np.inf)
+            kept[said.allowed()] = scores[said.allowed()]
+            scores = kept
         best = int(scores.argmax())
+        if said:
+            said.say(best)
         if best in rules.ends:
             break
         ids.append(best)
@@ -71,7 +78,7 @@ def _plain(
 def expected(model: NativeModel, rules: Rules, units: list[Unit]) -> dict[ColumnRef, tuple[int, ...]]:
     context = model.open(512, 1, 1, True)
     return {
-        question.ref: _plain(context, rules, unit.prefix, question.ids)
+        question.ref: _plain(context, rules, unit.prefix, question)
         for unit in units
         for question in unit.questions
     }

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from docgen_training.corpus import clean_text
 from docgen_training.encode import Recipe, encode_records
-from docgen_training.pretrain import Batch, Plan, Share, batch_loss, build_model, pretrain, tree_mask
+from docgen_training.mixture import Batch
+from docgen_training.network import batch_loss, build_model, tree_mask
+from docgen_training.plan import Plan, Share
+from docgen_training.pretrain import pretrain
 from docgen_training.records import read_records, write_records
 from docgen_training.synthesize import UNCLEAR, synthesize
 from docgen_training.vocabulary import Vocabulary, train_vocabulary
@@ -203,4 +206,4 @@ def test_plan_is_kept_beside_the_checkpoint(runs, tmp_path):
     pretrain(plan, [Share(runs / "rows.npz", 1.0, 0.5)], 1200, tmp_path / "out", runs / "tokenizer.model")
     kept = json.loads((tmp_path / "out" / "plan.json").read_text())
     assert kept["hidden"] == 32
-    assert kept["data"][0][1:] == [1.0, 0.5]
+    assert kept["data"][0][1:] == [1.0, 0.5, 0.0]

@@ -1,7 +1,7 @@
 """Training records: documented tables as JSON lines, plain or xz; the form in which all stages meet.
 
 One table a line: {"source", "license", "table", "description"?, "columns": [{"name", "type"?, "description"?,
-"pk"?, "fk"?: "table.column", "not_null"?, "unique"?, "enum"?: [..]}], "upstream"?: [..]}.
+"pk"?, "fk"?: "table.column", "not_null"?, "unique"?, "enum"?: [..]}], "upstream"?: [..], "seed"?: {..}}.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import lzma
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
 from docgen_plugin.errors import DocgenError
 from docgen_plugin.model import Column, ForeignKey, Table
+from docgen_training.seeds import Seed
 
 __all__ = ["Record", "read_records", "write_records"]
 
@@ -26,6 +27,7 @@ class Record:
     table: Table
     source: str
     license: str
+    seed: Seed | None = None  # what a teacher's table was asked for
 
 
 def _open(path: Path, mode: str) -> IO[str]:
@@ -61,7 +63,8 @@ def _record(row: dict[str, Any]) -> Record:
         sql=row.get("sql") or "",
         upstream=tuple(row.get("upstream", ())),
     )
-    return Record(table, row["source"], row.get("license", ""))
+    seed = Seed(**row["seed"]) if row.get("seed") else None
+    return Record(table, row["source"], row.get("license", ""), seed)
 
 
 def _column(row: dict[str, Any]) -> Column:
@@ -101,6 +104,8 @@ def _row(record: Record) -> dict[str, Any]:
     if table.upstream:
         row["upstream"] = list(table.upstream)
     row["columns"] = [_column_row(column) for column in table.columns]
+    if record.seed:
+        row["seed"] = asdict(record.seed)
     return row
 
 

@@ -1,0 +1,125 @@
+"""Commands that make training records: seeds, teach, curate, words, synthesize, harvest, clean."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+
+import click
+
+from docgen_training.cli_options import FILE, OUT
+
+__all__ = ["COMMANDS"]
+
+
+@click.command()
+@click.option("--count", default=3960, show_default=True, help="How many seeds to draw.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--out", type=OUT, required=True)
+def seeds(count: int, seed: int, out: Path) -> None:
+    """Draw what a teacher is asked for: industry, use case, role, naming style, dialect."""
+    from docgen_training.seeds import draw_seeds, write_seeds
+
+    click.echo(f"{out}: {write_seeds(out, draw_seeds(count, seed))} seeds")
+
+
+@click.command()
+@click.argument("seeds", type=FILE)
+@click.option("--teacher", required=True, help="https://.../v1, a GGUF file, or a folder of answers.")
+@click.option(
+    "--model", default="", help="The model's name at an address; its key is taken from DOCGEN_TEACHER_KEY."
+)
+@click.option("--batch", default=8, show_default=True, help="Tables asked for at once.")
+@click.option("--threads", default=0, show_default=True, help="For a GGUF; 0 is all.")
+@click.option("--out", type=OUT, required=True)
+def teach(seeds: Path, teacher: str, model: str, batch: int, threads: int, out: Path) -> None:
+    """Have a teacher document a table for every seed; goes on where it was stopped."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from docgen_training.records import write_records
+    from docgen_training.seeds import read_seeds
+    from docgen_training.teach import open_teacher
+    from docgen_training.teach import teach as ask
+
+    wanted = read_seeds(seeds)
+    source = open_teacher(teacher, model, threads)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("teaching", total=len(wanted))
+        answers = list(
+            ask(
+                wanted,
+                source,
+                out.with_suffix(".answers"),
+                batch,
+                lambda done, _: bar.update(task, completed=done),
+            )
+        )
+    for answer in answers:
+        if answer.record is None:
+            click.echo(f"seed {answer.number}: {answer.fault}", err=True)
+    count = write_records(out, (answer.record for answer in answers if answer.record))
+    click.echo(f"{out}: {count} of {len(wanted)} tables, by {source.name}")
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--show", default=3, show_default=True, help="Places to print for each fault.")
+@click.option("--out", type=OUT, required=True)
+def curate(files: tuple[Path, ...], show: int, out: Path) -> None:
+    """Drop texts that break a rule of the house, and near-duplicate tables."""
+    from docgen_training.curate import curate as choose
+    from docgen_training.records import read_records, write_records
+
+    done = choose(chain.from_iterable(read_records(path) for path in files))
+    for fault, count in done.found.most_common():
+        click.echo(f"{count:6} {fault}", err=True)
+        for place in done.examples.get(fault, [])[:show]:
+            click.echo(f"         {place}", err=True)
+    click.echo(f"{len(done.duplicates):6} near-duplicate tables", err=True)
+    count = write_records(out, done.records)
+    click.echo(f"{out}: {count} tables, {done.columns} described columns")
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--out", type=OUT, required=True)
+def words(files: tuple[Path, ...], out: Path) -> None:
+    """Count the words of the project's own texts: what shortenings are read as, and the voice."""
+    from docgen_training.records import read_records
+    from docgen_training.words import count_words, write_words
+
+    counts = count_words(chain.from_iterable(read_records(path) for path in files))
+    click.echo(f"{out}: {write_words(out, counts)} words")
+
+
+@click.command()
+@click.option("--tables", default=60_000, show_default=True, help="How many tables to compose.")
+@click.option("--seed", default=1, show_default=True)
+@click.option(
+    "--fillers", type=FILE, help="Records whose identifiers fill the slots: tables that teach to copy."
+)
+@click.option("--out", type=OUT, required=True)
+def synthesize(tables: int, seed: int, fillers: Path | None, out: Path) -> None:
+    """Compose documented tables from the lexicon."""
+    from docgen_training.records import read_records, write_records
+    from docgen_training.synthesize import identifier_fillers
+    from docgen_training.synthesize import synthesize as compose
+
+    found = identifier_fillers(read_records(fillers)) if fillers else []
+    click.echo(f"{out}: {write_records(out, compose(tables, seed, found))} tables")
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--out", type=OUT, required=True)
+def clean(files: tuple[Path, ...], out: Path) -> None:
+    """Keep the human descriptions that are worth learning from."""
+    from docgen_training.corpus import clean_records
+    from docgen_training.records import read_records, write_records
+
+    count = write_records(out, clean_records(chain.from_iterable(read_records(path) for path in files)))
+    click.echo(f"{out}: {count} tables")
+
+
+COMMANDS = (seeds, teach, curate, words, synthesize, clean)
