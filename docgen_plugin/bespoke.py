@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from docgen_plugin import prompt
-from docgen_plugin.claims import Evidence, neighbours
+from docgen_plugin.claims import Evidence, neighbours, unit_words
 from docgen_plugin.concepts import printed
 from docgen_plugin.errors import ModelError
 from docgen_plugin.llama_batch import Question, Reply, Unit
 from docgen_plugin.model import Column, ColumnRef, Table
-from docgen_plugin.support import plain_words, speakable
-from docgen_plugin.wording import Marks, Wording, WordTree
+from docgen_plugin.support import BELYING, openings, plain_words, speakable, wanted_words
+from docgen_plugin.wording import Marks, Weights, Wording, WordTree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ _TEXT_CHARS = 600  # of one name, hint or description: a prompt's thirty words a
 _LONGEST = 512  # tokens of one sequence: training rows are no longer
 _QUESTION_TOKENS = 152  # a name, its keys and two hints of forty words
 _PREFIX_TOKENS = _LONGEST - _ANSWER_TOKENS - _QUESTION_TOKENS
+_WEIGHTS = Weights(*(float(x) for x in __import__("os").environ.get("W", "2,-2,-2").split(",")))
 _RUNNING = 16  # more are not faster on a CPU and take 3 MB each
 
 
@@ -56,7 +57,9 @@ class Bespoke:
         self._model = model
         self._marks = {piece: number for piece, number in found.items() if number is not None}
         self._word = model.tokenize
-        self._plain = self._tree(plain_words())
+        self._silent = frozenset(model.unspeakable(True)) - model.ends()
+        self._plain = self._tree(plain_words() - unit_words())
+        self._openers = self._tree(plain_words() - unit_words() - BELYING, True)
         self._between = Marks(
             pauses=frozenset(map(self._sign, ",:;")),
             stops=frozenset({self._sign(".")}),
@@ -68,25 +71,29 @@ class Bespoke:
     def _sign(self, sign: str) -> int:
         return self._word(f"a{sign}")[-1]
 
-    def _tree(self, words: Iterable[str]) -> WordTree:
-        """Return a tree of the words, as they stand within a sentence and at its beginning."""
-        forms = {
-            form
-            for word in words
-            for shown in (word, printed((word,)))
-            for form in (shown, shown[:1].upper() + shown[1:])
-        }
-        return WordTree(map(self._word, sorted(forms)))
+    def _tree(self, words: Iterable[str], opening: bool = False) -> WordTree:
+        """Return a tree of the words as they stand within a sentence, or with `opening` at its beginning."""
+        shown = {form for word in words for form in (word, printed((word,)))}
+        if opening:
+            shown = {form[:1].upper() + form[1:] for form in shown}
+        return self._grown(sorted(shown))
+
+    def _grown(self, words: Iterable[str]) -> WordTree:
+        """Return a tree of words as they are spelled; one with characters that the vocabulary lacks cannot be said."""
+        return WordTree(ids for ids in map(self._word, words) if ids and self._silent.isdisjoint(ids))
 
     def _wording(self, near: WordTree, table: Table, column: Column | None, hints: Sequence[str]) -> Wording:
         """Return what an answer is held to: the plain voice, the table's words, and the place's own."""
         evidence = Evidence.of(table, column, hints)
         told = [word.strip(",.;:()") for text in (table.description, *hints) for word in text.split()]
         values = column.values if column is not None else ()
-        own = WordTree(map(self._word, [word for word in (*told, *values) if word]))
-        return Wording(
-            (self._plain, near, self._tree(speakable(table, column, evidence)), own), self._between
-        )
+        spelled = self._grown(word for word in (*told, *values) if word)
+        own = speakable(table, column, evidence)
+        opening = openings(table, column)
+        openers = [self._tree(opening, True)] if opening else [self._openers, self._tree(own - BELYING, True)]
+        wanted = [self._tree(forms) for forms in wanted_words(table, column)] if column is not None else []
+        trees = (self._plain, near, self._tree(own), spelled)
+        return Wording(trees, openers, self._between, wanted, _WEIGHTS)
 
     def _encode(self, segments: Sequence[prompt.Segment]) -> tuple[int, ...]:
         return tuple(prompt.encode(segments, self._marks, self._encode_text))

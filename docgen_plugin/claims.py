@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from docgen_plugin.model import Column, Table
 from docgen_plugin.words import name_words, plural, singular, split_identifier
@@ -16,6 +17,8 @@ __all__ = [
     "neighbours",
     "strip_examples",
     "strip_units",
+    "supported_units",
+    "unit_words",
 ]
 
 # one line a unit: the words that state it; any of them in the evidence supports all of them
@@ -138,6 +141,11 @@ _AMBIGUOUS = frozenset(
     )
 )
 
+# words of units that are plain words as well
+_NOT_ONLY_UNITS = frozenset(
+    "us per time local bar est second seconds minutes hours days weeks months years in square points basis universal coordinated feet metric".split()
+)
+
 _LEAD = r"(?:,?\s*(?:expressed|measured|stated|given|recorded|stored|denominated|represented)?\s*(?:in|as an?|as)\s+)"
 _EXAMPLES = re.compile(
     r"\s*(?:\((?:e\.g\.|eg|i\.e\.|for example|for instance|such as|like|including)[^)]*\)"
@@ -231,6 +239,18 @@ _TRAILING = tuple(
 
 # a text without any of these words claims no unit: most texts need not be searched for each
 _UNIT_WORDS = frozenset(word for forms in _UNITS for form in forms for word in _split(form)[:1])
+
+
+@cache
+def unit_words() -> frozenset[str]:
+    """Return the words that state a unit and nothing else: no text may say them unless its schema gives the unit."""
+    return frozenset(word for forms in _UNITS for form in forms for word in _split(form)) - _NOT_ONLY_UNITS
+
+
+def supported_units(evidence: Evidence) -> frozenset[str]:
+    """Return the words of every unit that a schema gives."""
+    given = (forms for forms in _UNITS if evidence.supports(forms))
+    return frozenset(word for forms in given for form in forms for word in _split(form) if word.isalpha())
 
 
 def strip_units(text: str, evidence: Evidence, everywhere: bool = False) -> str:

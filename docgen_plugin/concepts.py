@@ -2,7 +2,7 @@
 
 Two files of lexicon/: `concepts.jsonl` (name patterns with the slots {entity}, {other}, {x}) and
 `entities.jsonl` (known things: what one row is, and their own columns). A match is evidence for the
-model, given as a hint; see `prompt`.
+model, given as a hint; see `prompt`. A user's glossary is a third file, in the form of the first, and wins.
 """
 
 from __future__ import annotations
@@ -10,16 +10,29 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
+from docgen_plugin.errors import ConfigError
 from docgen_plugin.model import Column, Table
-from docgen_plugin.words import display_forms, entity_words, expand, family, name_words, plural
+from docgen_plugin.words import (
+    FAMILIES,
+    display_forms,
+    entity_words,
+    expand,
+    family,
+    name_words,
+    plural,
+    split_identifier,
+)
 
-__all__ = ["Concept", "Entity", "Lexicon", "Match", "fill_slot", "lexicon", "printed"]
+__all__ = ["Concept", "Entity", "Lexicon", "Match", "fill_slot", "lexicon", "load_lexicon", "printed"]
 
 _SLOT = re.compile(r"\{(?:other|x)\}")
+_BRACED = re.compile(r"(\{[^{}]*\})")
 _COUNTED = re.compile(
     r"\b(?:[Nn]umber|[Cc]ount|[Ll]ist|[Ii]dentifiers) of (?:all |distinct |different |new |active )?\{(?:x|other)\}"
 )
@@ -32,6 +45,7 @@ class Concept:
     names: tuple[str, ...]
     text: str
     types: tuple[str, ...] = ()
+    told: bool = False  # by the user's glossary
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,7 @@ class Match:
 
     text: str
     fit: float
+    told: bool = False  # by the user's glossary
 
 
 def printed(words: Sequence[str]) -> str:
@@ -92,7 +107,7 @@ class _Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """The dictionary, ready to be asked; build it with `lexicon()`."""
+    """The dictionary, ready to be asked; build it with `lexicon()`, or `load_lexicon()` with a glossary."""
 
     concepts: tuple[Concept, ...]
     entities: dict[str, Entity]
@@ -112,27 +127,34 @@ class Lexicon:
 
     def column_match(self, entity: Sequence[str], words: tuple[str, ...], kind: str) -> Match | None:
         """Return the best composed text for a column of an entity, or None; `kind` is a type family or ""."""
-        known = self.entities.get(" ".join(entity))
+        thing = printed(entity)
+        forms = tuple(_forms(words, tuple(entity)))
+        exact = [one for form in forms for one in self._exact.get(" ".join(form), ()) if _fits(one, kind)]
+        told = [concept for concept in exact if concept.told]
+        known = self.entities.get(" ".join(entity)) if not told else None
         if known:
             for name, _, text in known.columns:
                 if tuple(expand(name.split())) == words:
                     return Match(text, 1.0)
-        thing = printed(entity)
-        for form in _forms(words, tuple(entity)):
-            for concept in self._exact.get(" ".join(form), ()):
-                if _fits(concept, kind):
-                    return Match(concept.text.replace("{entity}", thing), 1.0)
+        for concept in told or exact:
+            return Match(_said(concept, thing), 1.0, concept.told)
         best: Match | None = None
-        for form in _forms(words, tuple(entity)):
+        for form in forms:
             for pattern, filling in self._filled(form, kind):
+                concept = pattern.concept
                 fit = 0.5 + 0.4 * (1 - len(filling) / len(form))
                 if pattern.slot == "{other}" and form[-1] == "id" and " ".join(filling) in self.entities:
                     fit = 1.0  # "product id" of anything: it has one reading
-                if best is None or fit > best.fit:
-                    best = Match(
-                        fill_slot(pattern.concept.text, pattern.slot, filling).replace("{entity}", thing), fit
-                    )
+                if best is None or (fit, concept.told) > (best.fit, best.told):
+                    best = Match(_said(concept, thing, pattern.slot, filling), fit, concept.told)
         return best
+
+    def knows(self, table: Table, column: Column) -> bool:
+        """Return whether a column's name is known exactly; the glossary's types are meant, the dictionary's usual."""
+        entity, words = entity_words(table.name), name_words(column.name)
+        found = (self.column_match(entity, words, kind) for kind in (family(column.type), ""))
+        typed, untyped = ((match if match and match.fit == 1.0 else None) for match in found)
+        return typed is not None or (untyped is not None and not untyped.told)
 
     def _filled(self, words: tuple[str, ...], kind: str) -> Iterator[tuple[_Pattern, tuple[str, ...]]]:
         if not words:
@@ -151,7 +173,7 @@ class Lexicon:
             return Match(known.grain, 1.0) if known else None
         match = self.column_match(entity, name_words(column.name), family(column.type))
         if match and column.foreign_key and match.text.startswith("Identifier of the "):
-            return Match(match.text, 1.0)  # the schema itself says what the name only suggests
+            return replace(match, fit=1.0)  # the schema itself says what the name only suggests
         return match
 
     def hints(self, table: Table, column: Column | None) -> tuple[str, ...]:
@@ -188,6 +210,17 @@ def fill_slot(text: str, slot: str, filling: tuple[str, ...]) -> str:
     return text.replace(slot, printed(filling))
 
 
+def _said(concept: Concept, thing: str, slot: str = "", filling: tuple[str, ...] = ()) -> str:
+    """Return a concept's text about an entity; one that begins with a slot gets its capital here.
+
+    >>> _said(Concept((), "{entity} as sold."), "order item")
+    'Order item as sold.'
+    """
+    text = fill_slot(concept.text, slot, filling) if slot else concept.text
+    text = text.replace("{entity}", thing)
+    return text[:1].upper() + text[1:] if concept.text.startswith("{") else text
+
+
 @cache
 def lexicon() -> Lexicon:
     """Return the dictionary that comes with the package, read once."""
@@ -203,3 +236,99 @@ def lexicon() -> Lexicon:
         for row in map(json.loads, folder.joinpath("entities.jsonl").read_text("utf-8").splitlines())
     }
     return Lexicon(concepts, entities)
+
+
+def load_lexicon(glossary: Path | str = "") -> Lexicon:
+    """Return the dictionary with a user's glossary before it; without one, `lexicon()`.
+
+    Raises:
+        ConfigError: when the glossary cannot be read, or a line of it cannot be used.
+    """
+    if not str(glossary):
+        return lexicon()
+    path = Path(glossary).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as err:
+        raise ConfigError(f"{path}: no such glossary; name a file with the setting glossary") from err
+    except UnicodeDecodeError as err:
+        raise ConfigError(f"{path}: is no UTF-8 text; save the glossary as UTF-8") from err
+    except (OSError, ValueError) as err:
+        reason = getattr(err, "strerror", None) or err
+        raise ConfigError(f"{path}: the glossary cannot be read: {reason}") from err
+    return _with_glossary(str(path), text)
+
+
+@lru_cache(maxsize=4)
+def _with_glossary(path: str, text: str) -> Lexicon:
+    known = lexicon()
+    # not splitlines(): JSON may hold the other line ends within a text
+    lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+    told = tuple(_told_concept(line, f"{path}:{number}") for number, line in lines)
+    return Lexicon((*told, *known.concepts), known.entities)
+
+
+_GLOSSARY_LINE = 'write a line as {"names": ["order number"], "text": "Number of the order."}'
+_GLOSSARY_KEYS = ("names", "text", "types")
+
+
+def _told_concept(line: str, where: str) -> Concept:
+    """Return what one line of a glossary says."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as err:
+        raise ConfigError(f"{where}: is not JSON ({err.msg}, column {err.colno}); {_GLOSSARY_LINE}") from err
+    except (ValueError, RecursionError) as err:
+        raise ConfigError(f"{where}: is not JSON that can be read; {_GLOSSARY_LINE}") from err
+    if not isinstance(row, dict):
+        raise ConfigError(f"{where}: is no JSON object; {_GLOSSARY_LINE}")
+    unknown = [key for key in row if key not in _GLOSSARY_KEYS]
+    if unknown:
+        raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(_GLOSSARY_KEYS)}")
+    names, types = (_texts(row, key, where) for key in ("names", "types"))
+    if not names:
+        found = "names is empty" if "names" in row else "has no names"
+        raise ConfigError(f"{where}: {found}; {_GLOSSARY_LINE}")
+    strange = [one for one in types if one not in FAMILIES]
+    if strange:
+        raise ConfigError(f"{where}: unknown type {strange[0]!r}; known: {', '.join(FAMILIES)}")
+    text = _told_text(row.get("text", ""), where)
+    return Concept(tuple(_told_name(name, text, where) for name in names), text, types, told=True)
+
+
+def _texts(row: dict[str, Any], key: str, where: str) -> tuple[str, ...]:
+    found = row.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ConfigError(f"{where}: {key} wants a list of texts, found {found!r:.60}; {_GLOSSARY_LINE}")
+    return tuple(found)
+
+
+def _told_text(text: Any, where: str) -> str:
+    """Return a glossary's text on one line, with a full stop."""
+    if not isinstance(text, str):
+        raise ConfigError(f"{where}: text wants a text, found {text!r:.60}; {_GLOSSARY_LINE}")
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    if not line:
+        raise ConfigError(f"{where}: has no text; {_GLOSSARY_LINE}")
+    return line if line.endswith((".", "!", "?")) else f"{line}."
+
+
+def _told_name(name: str, text: str, where: str) -> str:
+    """Return a glossary's name in words, its slots kept, once they are known to be those of the text."""
+    parts = _BRACED.split(name)  # every second part is a slot
+    slots = parts[1::2]
+    words = [word for part in parts for word in ([part] if part in slots else split_identifier(part))]
+    filled = [slot for slot in slots if _SLOT.fullmatch(slot)]
+    if not words or words == filled:
+        raise ConfigError(f"{where}: the name {name!r} holds no word; write the column's name")
+    for slot in (*slots, *_BRACED.findall(text)):
+        if slot != "{entity}" and not _SLOT.fullmatch(slot):
+            raise ConfigError(f"{where}: unknown slot {slot}; known: {{entity}}, {{other}}, {{x}}")
+    if len(filled) > 1 or len(slots) - len(filled) > 1:
+        raise ConfigError(
+            f"{where}: the name {name!r} has too many slots; keep {{entity}} and one of {{other}}, {{x}}"
+        )
+    for slot in _SLOT.findall(text):
+        if slot not in slots:
+            raise ConfigError(f"{where}: the text's {slot} is not in the name {name!r}; add it there")
+    return " ".join(words)

@@ -26,6 +26,8 @@ class Config:
     # what the concept dictionary does for a name it knows exactly: "compose" suggests its own text,
     # "hint" shows it to the model, which writes the text
     dictionary: str = "compose"
+    # your own glossary: a file of JSON lines as in "The model"; it wins over the dictionary; empty is none
+    glossary: str = ""
     # layers to run on the GPU when the build has one: -1 is all, 0 is none
     n_gpu_layers: int = -1
     # CPU threads for the model; 0 is the physical cores this process may use, at most 8
@@ -91,6 +93,7 @@ def _anchored(config: Config, folder: Path) -> Config:
         config,
         ledger=_anchored_ledger(config.ledger, folder),
         profiles_dir=_anchored_path(config.profiles_dir, folder),
+        glossary=_anchored_path(config.glossary, folder),
         # any other word is the name that a plugin knows its model by
         model=_anchored_path(config.model, folder)
         if config.model.endswith(".gguf") or (folder / config.model).is_file()

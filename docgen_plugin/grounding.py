@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from docgen_plugin.claims import (
@@ -20,8 +22,9 @@ from docgen_plugin.claims import (
     strip_examples,
     strip_units,
 )
-from docgen_plugin.concepts import lexicon
+from docgen_plugin.concepts import Lexicon, lexicon
 from docgen_plugin.model import Catalog, Column, Table
+from docgen_plugin.readings import frequencies, read_shortening, segments
 from docgen_plugin.support import unsupported
 from docgen_plugin.words import abbreviations, display_forms, entity_words, name_words, split_identifier
 
@@ -32,6 +35,7 @@ _UNCLEAR_CONFIDENCE = 0.05
 _MOST_WORDS = 40
 _VALUE_CHARS = 24
 _TABLES_REMEMBERED = 256
+_LONGEST_PREFIX = 5
 
 # how much each finding takes from the confidence; set by hand, to be fitted to people's decisions later
 _DAMPING = {"echo": 0.6, "unit removed": 0.8, "example removed": 0.8, "shortened": 0.9}
@@ -82,29 +86,50 @@ def is_opaque(name: str) -> bool:
     [False, False, False, False, False]
     """
     words = split_identifier(name)
+    letters = [word for word in words if not word.isdigit()]
     if not any(word.isalpha() for word in words):
         return not any(char.isalpha() for char in name)
-    numbered = any(word.isdigit() for word in words)
-    letters = [word for word in words if not word.isdigit()]
-    if all(word in _PLACEHOLDERS or len(word) == 1 or _is_noise(word) for word in letters):
-        noisy = any(_is_noise(word) for word in letters)
-        return numbered or noisy or all(word in _ALWAYS_OPAQUE for word in letters)
-    return False
+    if any(_tells(word) for word in letters):
+        return False
+    marked = len(letters) < len(words) or len(letters) > sum(len(word) > 1 for word in letters) > 0
+    return marked or any(map(_is_noise, letters)) or all(word in _ALWAYS_OPAQUE for word in letters)
+
+
+def _tells(word: str) -> bool:
+    """Return whether a word of a name means something: no placeholder, no single letter, no letters without a reading."""
+    return word not in _PLACEHOLDERS and len(word) > 1 and not _is_noise(word)
 
 
 def _is_noise(word: str) -> bool:
-    """Return whether a word of three letters or more has no vowel and is no known abbreviation."""
-    if len(word) < 3 or not word.isascii() or _VOWEL.search(word):
+    """Return whether letters make no word: no vowel among them, no known abbreviation, no reading as a shortening."""
+    if len(word) < 2 or not word.isascii() or not word.isalpha() or _VOWEL.search(word):
         return False
-    known = abbreviations()
-    return word not in known and word not in display_forms()
+    if word in abbreviations() or word in display_forms() or word in frequencies():
+        return False
+    return not (read_shortening(word) or segments(word, abbreviations()))
+
+
+@lru_cache(maxsize=1)
+def _shared_prefix(table: Table) -> str:
+    """Return the short prefix that stands before most of a table's columns ("po_"), "" when there is none."""
+    starts = Counter(column.name.partition("_")[0].lower() for column in table.columns if "_" in column.name)
+    prefix, count = starts.most_common(1)[0] if starts else ("", 0)
+    return f"{prefix}_" if len(prefix) < _LONGEST_PREFIX and count > max(2, len(table.columns) * 0.6) else ""
+
+
+def _own_name(table: Table, column: Column) -> str:
+    """Return a column's name without the prefix that it shares with its table's other columns."""
+    prefix = _shared_prefix(table)
+    bare = column.name[len(prefix) :] if prefix and column.name.lower().startswith(prefix) else column.name
+    return bare or column.name
 
 
 class Checker:
     """Checks answers against one catalog; what it needs of the other tables is read once."""
 
-    def __init__(self, catalog: Catalog) -> None:
-        """Take the catalog whose table names an answer may not invent relations to."""
+    def __init__(self, catalog: Catalog, known: Lexicon | None = None) -> None:
+        """Take the catalog whose table names an answer may not invent relations to, and the dictionary to ask."""
+        self._lexicon = known or lexicon()
         entities = {entity_words(table.name) for table in catalog.tables}
         self._entities = frozenset(words for words in entities if all(word.isalpha() for word in words))
         self._near: dict[str, frozenset[str]] = {}
@@ -117,15 +142,19 @@ class Checker:
         """Return 'unclear' for a place whose name tells nothing, before any model is asked; else None.
 
         A key to a known table has a meaning whatever its name is; so has a table with telling columns, and
-        a name that the concept dictionary knows.
+        a name that the concept dictionary or the user's glossary knows.
         """
         if column is None:
             telling = any(not is_opaque(one.name) for one in table.columns)
             return self.unclear("opaque name") if is_opaque(table.name) and not telling else None
-        if column.foreign_key is not None or not is_opaque(column.name):
+        if column.foreign_key is not None or not is_opaque(_own_name(table, column)):
             return None
-        known = lexicon().column_match(entity_words(table.name), name_words(column.name), "")
-        return None if known is not None and known.fit == 1.0 else self.unclear("opaque name")
+        return None if self._lexicon.knows(table, column) else self.unclear("opaque name")
+
+    def told(self, column: Column | None, text: str, logprob: float) -> Verdict:
+        """Return what a person wrote for names like a column's: it stands as written, the allowed values behind it."""
+        text = _with_values(text, column.values) if column is not None else text
+        return Verdict(text, "generated", confidence(logprob))
 
     def check(
         self,
@@ -161,7 +190,7 @@ class Checker:
         fault = self._fault(text, table, column, evidence)
         if strict and not fault:
             guess = unsupported(text, table, column, evidence)
-            fault = f"guesses {guess}" if guess else "" if answer[:1].isupper() else "garbled"
+            fault = f"guesses {guess}" if guess else ""
         if fault:
             return self.unclear(*reasons, fault)
         if _is_reordered_name(text, table, column):

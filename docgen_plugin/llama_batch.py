@@ -306,7 +306,7 @@ def _best_of(scores: Logits, said: Said) -> tuple[int, float]:
     import numpy as np
 
     ids = said.allowed()
-    kept = scores[ids]
+    kept = said.weigh(scores[ids])
     at = int(kept.argmax())
     top = kept[at]
     kept[at] = -np.inf

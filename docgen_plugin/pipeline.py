@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from docgen_plugin import targets
-from docgen_plugin.concepts import lexicon
+from docgen_plugin.concepts import Lexicon, load_lexicon
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError, WriteError
 from docgen_plugin.freshness import fingerprint
 from docgen_plugin.generate import Answer, Generator, TableRequest
-from docgen_plugin.grounding import Checker, Verdict
+from docgen_plugin.grounding import UNCLEAR, Checker, Verdict
 from docgen_plugin.inherit import Accepted, Found, inherited
 from docgen_plugin.model import Catalog, Change, Column, ColumnRef, Suggestion, Table, WriteReport
 from docgen_plugin.plugins import manager
 from docgen_plugin.store import Decision, Ledger, Row
-from docgen_plugin.support import composed_grain
+from docgen_plugin.support import composed_grain, plain_text
 from docgen_plugin.targets import Target
 
 __all__ = [
@@ -35,7 +35,11 @@ _KEPT_AFTER_S = 2.0
 _STANDS = ("accepted", "edited", "applied")
 _CONFIDENCE = {"inherited": 0.95, "reused": 0.9, "composed": 0.85}
 _DICTIONARY_LOGPROB = -0.7  # taken for a text of the dictionary: below what the model is sure of
+_PLAIN_LOGPROB = (
+    -1.4
+)  # of the least that a name says: to be looked at, never accepted in bulk with a threshold
 _FROM_DICTIONARY = "docgen-concepts"  # recorded as the model of a text that the concept dictionary gave
+_FROM_GLOSSARY = "glossary"  # and of one that the user's glossary gave
 
 # two letters at least: one is a drive of Windows
 _SCHEME = re.compile(r"\s*[A-Za-z][\w+.-]+:/*")
@@ -122,6 +126,7 @@ def suggest(
     Raises:
         DocgenError: when the source, the model or the ledger fails; what was answered before is kept.
     """
+    known = load_lexicon(config.glossary)
     catalog = read_catalog(source, config) if catalog is None else catalog
     turned = len(targets.refresh(catalog, ledger))
     with _Loading(load) as loading:
@@ -130,7 +135,7 @@ def suggest(
             turned += targets.reopen(catalog, ledger, config, kept, select)
         wanted = list(targets.find(catalog, ledger, config, select))
         total = sum(target.size for target in wanted)
-        run = _Run(catalog, ledger, total, progress, config.dictionary == "compose")
+        run = _Run(catalog, ledger, total, progress, config.dictionary == "compose", known)
         if not wanted:
             return run.report(turned, "", False)
         requests = run.requests(wanted, _accepted(catalog, ledger, wanted))
@@ -212,14 +217,21 @@ class _Run:
     """One run of suggest: what was asked and not yet answered, and what waits to be recorded."""
 
     def __init__(
-        self, catalog: Catalog, ledger: Ledger, total: int, progress: Progress, compose: bool
+        self,
+        catalog: Catalog,
+        ledger: Ledger,
+        total: int,
+        progress: Progress,
+        compose: bool,
+        known: Lexicon,
     ) -> None:
         self.compose = compose
+        self.lexicon = known
         self.catalog = catalog
         self.ledger = ledger
         self.total = total
         self.progress = progress
-        self.checker = Checker(catalog)
+        self.checker = Checker(catalog, known)
         self.model = ""
         self.strict = False
         self.done = 0
@@ -264,9 +276,9 @@ class _Run:
         return self._composed(table, column) if opaque is None else _suggestion(table, column, opaque)
 
     def _composed(self, table: Table, column: Column | None) -> Suggestion | None:
-        """Return the dictionary's own text for a place that it knows exactly, if the settings want that."""
-        match = lexicon().match(table, column) if self.compose else None
-        if match is None or match.fit < 1.0:
+        """Return the glossary's text for a place that it knows exactly, or the dictionary's if the settings want that."""
+        match = self.lexicon.match(table, column)
+        if match is None or match.fit < 1.0 or not (self.compose or match.told):
             return None
         composed = self._fallback(table, column, (match.text,))
         return composed and replace(composed, confidence=_CONFIDENCE["composed"])
@@ -274,7 +286,7 @@ class _Run:
     def _request(self, table: Table, asked: Sequence[Column | None]) -> TableRequest:
         hints = {}
         for column in asked:
-            texts = lexicon().hints(table, column)
+            texts = self.lexicon.hints(table, column)
             if texts:
                 hints[column.name if column is not None else ""] = texts
             place = _ref(table, column)
@@ -291,7 +303,9 @@ class _Run:
         verdict = self.checker.check(table, column, answer.text, answer.logprob, hints, self.strict)
         suggestion = replace(_suggestion(table, column, verdict), model=self.model, logprob=answer.logprob)
         if verdict.origin == "unclear":
-            suggestion = self._fallback(table, column, hints) or suggestion
+            suggestion = (
+                self._fallback(table, column, hints) or self._plain(table, column, answer) or suggestion
+            )
         self._record(table, column, suggestion)
 
     def _fallback(self, table: Table, column: Column | None, hints: Sequence[str]) -> Suggestion | None:
@@ -305,6 +319,24 @@ class _Run:
             origin="composed",
             model=_FROM_DICTIONARY,
             logprob=_DICTIONARY_LOGPROB,
+        )
+
+    def _plain(self, table: Table, column: Column | None, answer: Answer) -> Suggestion | None:
+        """Return the least that a telling name says, None where even that is nothing, or the model says that it is unclear.
+
+        Only for a model whose words were held to the schema: another one's silence is respected.
+        """
+        if column is None or not self.strict or answer.text == UNCLEAR:
+            return None
+        text = plain_text(table, column)
+        verdict = self.checker.check(table, column, text, _PLAIN_LOGPROB)
+        if not text or verdict.origin == "unclear":
+            return None
+        return replace(
+            _suggestion(table, column, verdict),
+            origin="composed",
+            model=_FROM_DICTIONARY,
+            logprob=_PLAIN_LOGPROB,
         )
 
     def unanswered(self) -> None:

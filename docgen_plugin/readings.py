@@ -61,6 +61,18 @@ def _by_skeleton() -> dict[str, str]:
 
 
 @cache
+def _by_skeleton_start() -> dict[str, str]:
+    """Return the first letters of skeletons, four at least -> the most frequent word that they begin."""
+    found: dict[str, str] = {}
+    for whole, word in _by_skeleton().items():
+        for end in range(_LEAST_PREFIX, len(whole)):
+            known = found.get(whole[:end])
+            if known is None or frequencies()[word] > frequencies()[known]:
+                found[whole[:end]] = word
+    return found
+
+
+@cache
 def _by_start() -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for word in sorted(frequencies(), key=lambda one: (-frequencies()[one], one)):
@@ -80,7 +92,8 @@ def read_shortening(word: str) -> str:
         return ""
     bare = not _VOWEL.search(word[1:])
     if bare:
-        return _by_skeleton().get(_DOUBLED.sub(r"\1", word), "")
+        once = _DOUBLED.sub(r"\1", word)
+        return _by_skeleton().get(once) or _by_skeleton_start().get(once, "")
     if len(word) < _LEAST_PREFIX:
         return ""
     return next(
@@ -106,7 +119,7 @@ def segments(word: str, shortenings: Collection[str]) -> tuple[str, ...]:
     for end in range(2, len(word) + 1):
         for start in range(0, end - 1):
             before, part = best[start], word[start:end]
-            known = part in shortenings or (len(part) > 2 and part in frequencies())
+            known = part in shortenings or (len(part) > 2 and (part in frequencies() or _by_skeleton().get(part)))
             if before is not None and known and (best[end] is None or len(before) + 1 < len(best[end] or ())):
                 best[end] = (*before, part)
     found = best[len(word)] or ()

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from functools import cache
 
-from docgen_plugin.claims import Evidence
+from docgen_plugin.claims import Evidence, supported_units
 from docgen_plugin.concepts import lexicon, printed
 from docgen_plugin.model import Column, Table
 from docgen_plugin.readings import frequencies, voice
@@ -24,7 +24,16 @@ from docgen_plugin.words import (
     split_identifier,
 )
 
-__all__ = ["composed_grain", "plain_words", "speakable", "unsupported"]
+__all__ = [
+    "BELYING",
+    "composed_grain",
+    "openings",
+    "plain_text",
+    "plain_words",
+    "speakable",
+    "unsupported",
+    "wanted_words",
+]
 
 # a word of this many concept texts belongs to the voice, not to a subject
 _GLUE_TEXTS = 3
@@ -63,6 +72,8 @@ _AUDIT = frozenset(
     "created updated modified deleted loaded inserted synced etl batch dbt row hash version source file timestamp".split()
 )
 _LISTED_COLUMNS = 3
+# what a text must not open with unless `openings` says so
+BELYING = frozenset({"true", "unique", "one"})
 # what kind of column it is: a text says that in its own words
 _ROLES = frozenset(
     "id key code number date time timestamp at on by flag indicator is has can was amount count total type name num "
@@ -134,7 +145,46 @@ def speakable(table: Table, column: Column | None, evidence: Evidence) -> frozen
         held |= {part for long, _ in abbreviations().get(word, ()) for part in long.lower().split()}
     for stem in {_stem(word) for word in evidence.own if len(word) > _SHARED_LETTERS}:
         held |= _by_stem().get(stem[:_SHARED_LETTERS], frozenset())
-    return frozenset(held)
+    return frozenset(held) | supported_units(evidence)
+
+
+def openings(table: Table, column: Column | None) -> frozenset[str]:
+    """Return the words that a text must open with by what the schema says of its place, empty where any may be right.
+
+    >>> table = Table("t", "pumps", columns=(Column("is_on", "boolean"), Column("owner_id", "int")))
+    >>> [sorted(openings(table, column)) for column in table.columns]
+    [['true'], ['identifier']]
+    """
+    if column is None:
+        return frozenset({"one"})
+    words, kind = name_words(column.name), family(column.type)
+    if kind == "bool" or (not kind and words[:1] in (("is",), ("has",))):
+        return frozenset({"true"})
+    if kind in ("date", "ts"):
+        return frozenset({"date"})
+    if _is_own_key(column, table) and words[-1:] in (("id",), ("key",), ("uuid",), ("guid",)):
+        return frozenset({"unique", "identifier", "surrogate"})
+    if column.foreign_key or words[-1:] == ("id",):
+        return frozenset({"identifier"})
+    return frozenset()
+
+
+def wanted_words(table: Table, column: Column) -> list[frozenset[str]]:
+    """Return for each telling word of a column's name the forms in which a text may say it; see `_covers`."""
+    found = []
+    for word in _telling(table, column):
+        forms = {word, singular(word), plural(word)}
+        if len(word) > _SHARED_LETTERS:
+            stem = _stem(word)
+            forms |= {other for other in _by_stem().get(stem[:_SHARED_LETTERS], ()) if other.startswith(stem)}
+        found.append(frozenset(forms))
+    return found
+
+
+def _telling(table: Table, column: Column) -> list[str]:
+    """Return the words of a column's name that say more than what kind of column it is, the table's own left out."""
+    words = [word for word in name_words(column.name) if word.isalpha() and word not in _ROLES]
+    return [word for word in words if word not in entity_words(table.name)]
 
 
 def _words_held(evidence: Evidence) -> frozenset[str]:
@@ -153,8 +203,7 @@ def _by_stem() -> dict[str, frozenset[str]]:
 
 def _covers(said: list[str], table: Table, column: Column) -> bool:
     """Return whether at least two thirds of the telling words of a column's name come back in a text, in any shape."""
-    telling = [word for word in name_words(column.name) if word.isalpha() and word not in _ROLES]
-    telling = [word for word in telling if word not in entity_words(table.name)] or []
+    telling = _telling(table, column)
     found = sum(any(_stem(word) == other[: len(_stem(word))] for other in said) for word in telling)
     return found * 3 >= len(telling) * 2
 
@@ -206,6 +255,41 @@ def _unlisted(items: str, table: Table, entity: tuple[str, ...]) -> str:
             return item or "nothing"
         seen.add(item)
     return ""
+
+
+def plain_text(table: Table, column: Column) -> str:
+    """Return the least that can be said of a column with a telling name: its words written out, in the frame of its type.
+
+    >>> table = Table("t", "pumps", columns=(Column("seal_chk_dt", "date"), Column("bypass", "boolean")))
+    >>> [plain_text(table, column) for column in table.columns]
+    ['Date of the seal check of the pump.', 'True when bypass applies to the pump.']
+    """
+    words, entity, kind = name_words(column.name), printed(entity_words(table.name)), family(column.type)
+    known = [word for word in words if word.isalpha() or word.isdigit()]
+    while len(known) > 1 and known[-1] in _FRAMED.get(kind, ()):
+        known = known[:-1]
+    while len(known) > 1 and known[0] in ("is", "has", "the"):
+        known = known[1:]
+    said = printed(known)
+    if not said or said == entity:
+        return ""
+    if kind == "bool":
+        return f"True when {said} applies to the {entity}."
+    if kind in ("date", "ts"):
+        return f"{'Date' if kind == 'date' else 'Date and time'} of the {said} of the {entity}."
+    if words[-1:] == ("id",) and len(known) > 1:
+        return f"Identifier of the {printed(known[:-1])} of the {entity}."
+    if kind == "int" and known[-1] != singular(known[-1]):
+        return f"Number of {said} of the {entity}."
+    return f"{said[0].upper()}{said[1:]} of the {entity}."
+
+
+# the words that a type's frame says already
+_FRAMED = {
+    "bool": ("flag", "indicator", "status"),
+    "date": ("date", "on", "at", "day", "time"),
+    "ts": ("date", "time", "timestamp", "at", "on", "datetime"),
+}
 
 
 def composed_grain(table: Table) -> str:

@@ -1,7 +1,9 @@
-"""The words an answer may be made of, as trees over token ids: which token may follow what has been said.
+"""The words an answer may be made of, as trees over token ids: which token may follow what has been said, and which should.
 
 A small model that may say any word says wrong ones fluently; held to the words of its input and the plain voice of the
 dictionary it has to choose among words that can be right. A word is its one tokenization; marks stand between words.
+The words that the name itself is made of are wanted: until they are said they weigh more, and a word of the subject
+that was said weighs less.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Marks", "Said", "Wording", "WordTree"]
+__all__ = ["Marks", "Said", "Weights", "WordTree", "Wording"]
+
+
+_NEVER = -100.0
 
 
 @dataclass(slots=True)
@@ -54,25 +59,51 @@ class Marks:
     vocabulary: int  # how many ids there are
 
 
-class Wording:
-    """The words for one question: trees that may be shared with other questions."""
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What is added to a token's logit, in nats; found by measurement (training/LOG.md)."""
 
-    def __init__(self, trees: Sequence[WordTree], marks: Marks) -> None:
-        """Take the trees to choose from."""
+    wanted: float = 0.0  # a word of the name that was not said yet
+    again: float = 0.0  # a word of the subject that was said already, negative
+    early: float = 0.0  # an end while words of the name are missing, negative
+
+
+class Wording:
+    """The words for one question: trees that may be shared with other questions, and the words that are wanted.
+
+    The first tree holds the plain voice, whose words may come again; `openers` hold the words that a sentence may begin
+    with; `wanted` holds a tree for each word of the name.
+    """
+
+    def __init__(
+        self,
+        trees: Sequence[WordTree],
+        openers: Sequence[WordTree],
+        marks: Marks,
+        wanted: Sequence[WordTree] = (),
+        weights: Weights = Weights(),  # noqa: B008  frozen
+    ) -> None:
+        """Take what to choose from."""
         import numpy as np
 
         self.trees = tuple(trees)
+        self.openers = tuple(openers)
         self.marks = marks
-        self.first = self._ids(set())
-        self.after_word = self._ids({*marks.pauses, *marks.stops, *marks.possessive[:1], *marks.ends})
-        self.after_stop = self._ids(set(marks.ends))
+        self.wanted = tuple(wanted)
+        self.weights = weights
+        self.first = self._ids(self.openers, set())
+        self.after_pause = self._ids(self.trees, set())
+        self.after_word = self._ids(
+            self.trees, {*marks.pauses, *marks.stops, *marks.possessive[:1], *marks.ends}
+        )
+        self.after_stop = self._ids(self.openers, set(marks.ends))
         self.possessive_rest = np.array(marks.possessive[1:2], np.intp)
 
-    def _ids(self, others: set[int]) -> NDArray[np.intp]:
+    def _ids(self, trees: Sequence[WordTree], others: set[int]) -> NDArray[np.intp]:
         import numpy as np
 
         allowed = np.zeros(self.marks.vocabulary, np.bool_)
-        for tree in self.trees:
+        for tree in trees:
             allowed[list(tree.root.children)] = True
         allowed[list(others)] = True
         return np.flatnonzero(allowed)
@@ -84,13 +115,48 @@ class Said:
     def __init__(self, wording: Wording) -> None:
         """Begin an answer."""
         self._wording = wording
-        self._nodes: list[_Node] = []  # where inside a word, one for each tree that holds it
+        self._nodes: list[tuple[int, _Node]] = []  # where inside a word: number of the tree, node in it
+        self._reached: list[tuple[int, _Node]] = []  # the same in the trees of wanted words
+        self._open = set(range(len(wording.wanted)))  # wanted words that were not said yet
+        self._opening = True  # a sentence begins with the next word
+        self._begun = -1  # the first token of the word that is being said
+        self._last: set[int] = set()  # wanted words that the word before was
+        self._again: set[int] = set()  # first tokens of the subject's words that were said
         self._allowed = wording.first
         self._owner = False  # inside "'s"
 
     def allowed(self) -> NDArray[np.intp]:
         """Return the ids that may come next, ascending; never empty."""
         return self._allowed
+
+    def weigh(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of the allowed ids, in their order, with the weights added; changes `scores` in place."""
+        weights = self._wording.weights
+        added: dict[int, float] = {}
+        if self._at_start():
+            added.update(dict.fromkeys(self._again, weights.again))
+            for number, tree in enumerate(self._wording.wanted):
+                value = weights.wanted if number in self._open else weights.again
+                added.update(dict.fromkeys(tree.root.children, value))
+            # no word twice in a row, whatever its case
+            for number in self._last | {number for number, node in self._reached if node.ends}:
+                added.update(dict.fromkeys(self._wording.wanted[number].root.children, _NEVER))
+            added[self._begun] = _NEVER
+            if self._open and len(self._open) * 3 > len(self._wording.wanted):
+                marks = self._wording.marks
+                added.update(dict.fromkeys((*marks.ends, *marks.stops), weights.early))
+        for number, node in self._reached:
+            if number in self._open:
+                added.update(dict.fromkeys(node.children, weights.wanted))
+        for one, value in added.items():
+            at = int(self._allowed.searchsorted(one))
+            if at < len(self._allowed) and self._allowed[at] == one:
+                scores[at] += value
+        return scores
+
+    def _at_start(self) -> bool:
+        """Return whether a new word may begin here."""
+        return not self._owner and (not self._nodes or any(node.ends for _, node in self._nodes))
 
     def say(self, one: int) -> None:
         """Go on with an id that was allowed."""
@@ -101,22 +167,50 @@ class Said:
             self._owner = False
             self._allowed = wording.after_word
             return
-        nodes = [node.children[one] for node in self._nodes if one in node.children]
-        if not nodes and one in marks.pauses:
-            self._nodes, self._allowed = [], wording.first
-            return
-        if not nodes and one in marks.stops:
-            self._nodes, self._allowed = [], wording.after_stop
-            return
-        if not nodes and one == marks.possessive[0]:
-            self._nodes, self._allowed, self._owner = [], wording.possessive_rest, True
-            return
-        nodes = nodes or [tree.root.children[one] for tree in wording.trees if one in tree.root.children]
-        self._nodes = nodes
-        inside = {id_ for node in nodes for id_ in node.children}
-        if not any(node.ends for node in nodes):
-            self._allowed = np.array(sorted(inside), np.intp)
-        elif inside:
-            self._allowed = np.union1d(wording.after_word, np.array(sorted(inside), np.intp))
+        inside = [(number, node.children[one]) for number, node in self._nodes if one in node.children]
+        if inside:
+            self._nodes = inside
+            self._reached = [
+                (number, node.children[one]) for number, node in self._reached if one in node.children
+            ]
+        else:
+            self._word_ends()
+            if one in marks.pauses or one in marks.stops or one == marks.possessive[0]:
+                self._owner = one == marks.possessive[0]
+                self._opening = one in marks.stops
+                after = wording.after_stop if self._opening else wording.after_pause
+                self._allowed = wording.possessive_rest if self._owner else after
+                return
+            self._begin(one)
+        following = {id_ for _, node in self._nodes for id_ in node.children}
+        if not any(node.ends for _, node in self._nodes):
+            self._allowed = np.array(sorted(following), np.intp)
+        elif following:
+            self._allowed = np.union1d(wording.after_word, np.array(sorted(following), np.intp))
         else:
             self._allowed = wording.after_word
+
+    def _begin(self, one: int) -> None:
+        self._begun = one
+        self._nodes = [
+            (number, tree.root.children[one])
+            for number, tree in enumerate(self._wording.openers if self._opening else self._wording.trees)
+            if one in tree.root.children
+        ]
+        self._opening = False
+        self._reached = [
+            (number, tree.root.children[one])
+            for number, tree in enumerate(self._wording.wanted)
+            if one in tree.root.children
+        ]
+
+    def _word_ends(self) -> None:
+        """Note what the word that is over was: a wanted one, one of the subject."""
+        if not self._nodes:
+            return
+        self._last = {number for number, node in self._reached if node.ends}
+        self._open -= self._last
+        plain = any(number == 0 and node.ends for number, node in self._nodes)
+        if not plain:
+            self._again.add(self._begun)
+        self._nodes, self._reached = [], []

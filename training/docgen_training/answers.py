@@ -83,10 +83,9 @@ def _answer(lines: list[str], seeds: Mapping[int, Seed]) -> Answer:
         else:
             return Answer(number, None, f"a line without a description: {line.strip()[:60]}")
     statement = f"{lines[1]}\n" + ",\n".join([*definitions, *bare]) + "\n)"
-    try:
-        parsed = sqlglot.parse_one(statement, dialect=_SQLGLOT.get(seed.dialect, seed.dialect))
-    except (SqlglotError, RecursionError) as err:
-        return Answer(number, None, f"not a statement in {seed.dialect}: {str(err).splitlines()[0][:80]}")
+    parsed = _parsed(statement, _SQLGLOT.get(seed.dialect, seed.dialect))
+    if isinstance(parsed, str):
+        return Answer(number, None, f"not a statement in {seed.dialect}: {parsed}")
     schema = parsed.find(exp.Schema)
     if not isinstance(parsed, exp.Create) or schema is None:
         return Answer(number, None, "not a CREATE TABLE statement")
@@ -104,6 +103,17 @@ def _answer(lines: list[str], seeds: Mapping[int, Seed]) -> Answer:
     if len({column.name.lower() for column in table.columns}) < len(table.columns):
         return Answer(number, None, "a column name comes twice")
     return Answer(number, Record(table, SOURCE, _LICENSE, seed))
+
+
+def _parsed(statement: str, dialect: str) -> exp.Expression | str:
+    """Return the statement as a tree, or why it is none; what a dialect's own grammar refuses is read leniently."""
+    fault = ""
+    for grammar in (dialect, "postgres", ""):
+        try:
+            return sqlglot.parse_one(statement, dialect=grammar)
+        except (SqlglotError, RecursionError) as err:
+            fault = fault or str(err).splitlines()[0][:80]
+    return fault
 
 
 def _table_key(schema: exp.Schema) -> frozenset[str]:

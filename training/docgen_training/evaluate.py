@@ -1,34 +1,36 @@
-"""A model on documented tables it has not seen, beside two baselines that need no model.
+"""A model on documented tables it has not seen, beside baselines that need no model: scores, and a page that shows them.
 
-docgen-train evaluate docgen_plugin/models/docgen-base.gguf --data valid.jsonl.xz --out scores.json
+    docgen-train evaluate docgen_plugin/models/docgen-base.gguf --data valid.jsonl.xz --known warehouse.jsonl.xz \\
+        --out training/runs/evaluation
 """
 
 from __future__ import annotations
 
 import random
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from docgen_plugin.concepts import lexicon, printed
+from docgen_plugin.concepts import lexicon
 from docgen_plugin.config import Config
 from docgen_plugin.generate import Generator, TableRequest, load
-from docgen_plugin.model import Catalog, Column, Table
-from docgen_plugin.pipeline import suggest
-from docgen_plugin.store import Ledger
-from docgen_plugin.words import entity_words, name_words
+from docgen_plugin.grounding import UNCLEAR
+from docgen_plugin.model import Column, Table
+from docgen_plugin.words import entity_words
+from docgen_training.judge import claim, expansion_rate, expansion_tables, is_echo, is_valid, plant
+from docgen_training.neighbours import Neighbours
 from docgen_training.records import Record
-from docgen_training.synthesize import UNCLEAR
+from docgen_training.systems import Texts, bare, described, dictionary_text, served_texts, template_text
 
-__all__ = ["Scores", "Texts", "evaluate", "is_echo", "sample_tables", "score"]
+__all__ = ["Scores", "evaluate", "sample_tables", "score"]
 
-Texts = Mapping[tuple[str, str], str]  # (table key, column name) -> text
+_PLANTED_EACH = 2  # opaque columns planted in every table
+_OUTPUTS = 40
+_SERVED = "docgen suggest"
 
-_STOP = frozenset("the a an of for in to this is and column field value name record".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +39,11 @@ class Scores:
 
     columns: int
     chrf: float  # chrF of all texts against the human ones, 0 to 100, higher is better (sacrebleu, corpus level)
-    back_identification: (
-        float  # share of texts closest (chrF) to their own column's human text among its siblings' 0 to 1
-    )
+    back_identification: float  # share of texts closest (chrF) to their own column's human text among its siblings', 0 to 1
     name_echo: float  # share of texts that say nothing beyond the name, 0 to 1, lower is better
+    claims_per_100: float  # texts with a claim that the schema does not give, per 100, lower is better
     unclear: float  # share of columns answered with "unclear", 0 to 1
+    valid: float  # share of texts in the form of a description, 0 to 1, higher is better
     words: float  # mean words a text
     columns_per_second: float = 0.0  # of generating alone; 0 for the baselines
 
@@ -50,8 +52,8 @@ def sample_tables(records: Iterable[Record], tables: int, seed: int) -> list[Tab
     """Return up to `tables` tables with at least four described columns, drawn evenly over the sources."""
     by_source: dict[str, list[Table]] = {}
     for record in records:
-        described = sum(1 for column in record.table.columns if column.description)
-        if described >= 4 and len(record.table.columns) <= 80:
+        count = sum(1 for column in record.table.columns if column.description)
+        if count >= 4 and len(record.table.columns) <= 80:
             by_source.setdefault(record.source, []).append(record.table)
     draw = random.Random(seed)
     for group in by_source.values():
@@ -64,58 +66,42 @@ def sample_tables(records: Iterable[Record], tables: int, seed: int) -> list[Tab
     return [replace(table, key=f"{table.key}#{number}") for number, table in enumerate(picked)]
 
 
-def is_echo(text: str, name: str) -> bool:
-    """Return whether a text says nothing that the name does not.
-
-    >>> is_echo("The customer name.", "cust_nm"), is_echo("Name of the buyer.", "cust_nm")
-    (True, False)
-    """
-    words = {word.strip(".,:;()").lower() for word in text.split()}
-    return words <= {*name_words(name), *_STOP}
-
-
-def template_text(table: Table, column: Column) -> str:
-    """Return the name-echo baseline: the name's words and the table's entity."""
-    return f"The {printed(name_words(column.name))} of the {printed(entity_words(table.name))}."
-
-
-def dictionary_text(table: Table, column: Column) -> str:
-    """Return the second baseline: what the concept dictionary composes, else the template."""
-    hints = lexicon().hints(table, column)
-    return hints[0] if hints else template_text(table, column)
-
-
-def _described(tables: Sequence[Table]) -> Iterator[tuple[Table, Column]]:
-    for table in tables:
-        for column in table.columns:
-            if column.description:
-                yield table, column
-
-
 def score(tables: Sequence[Table], texts: Texts, columns_per_second: float = 0.0) -> Scores:
     """Return the scores of one system's texts for every described column of the tables."""
     from sacrebleu.metrics.chrf import CHRF
 
     metric = CHRF()
-    pairs = [(table, column, texts.get((table.key, column.name), "")) for table, column in _described(tables)]
-    hits = 0
+    pairs = [(table, column, texts.get((table.key, column.name), "")) for table, column in described(tables)]
+    entities = _entities(tables)
+    hits = claims = 0
     for table, column, text in pairs:
         siblings = [other for other in table.columns if other.description]
         best = max(siblings, key=lambda other: metric.sentence_score(text, [other.description]).score)
         hits += best.description == column.description
+        claims += bool(claim(text, table, column, entities[table.key]))
     total = max(len(pairs), 1)
+    said = [text for _, _, text in pairs]
     return Scores(
         columns=len(pairs),
-        chrf=round(
-            metric.corpus_score([text for _, _, text in pairs], [[c.description for _, c, _ in pairs]]).score,
-            2,
-        ),
+        chrf=round(metric.corpus_score(said, [[c.description for _, c, _ in pairs]]).score, 2),
         back_identification=round(hits / total, 4),
         name_echo=round(sum(is_echo(text, column.name) for _, column, text in pairs) / total, 4),
-        unclear=round(sum(text == UNCLEAR for _, _, text in pairs) / total, 4),
-        words=round(sum(len(text.split()) for _, _, text in pairs) / total, 2),
+        claims_per_100=round(100 * claims / total, 2),
+        unclear=round(sum(text == UNCLEAR for text in said) / total, 4),
+        valid=round(sum(map(is_valid, said)) / total, 4),
+        words=round(sum(len(text.split()) for text in said) / total, 2),
         columns_per_second=round(columns_per_second, 1),
     )
+
+
+def _entities(tables: Sequence[Table]) -> dict[str, frozenset[tuple[str, ...]]]:
+    """Return table key -> the things that the tables of its source are about: the only ones a text could confuse."""
+    by_source: dict[str, set[tuple[str, ...]]] = {}
+    for table in tables:
+        words = entity_words(table.name)
+        if all(word.isalpha() for word in words):
+            by_source.setdefault(table.key.rpartition("/")[0], set()).add(words)
+    return {table.key: frozenset(by_source.get(table.key.rpartition("/")[0], ())) for table in tables}
 
 
 def generate_texts(
@@ -123,87 +109,173 @@ def generate_texts(
 ) -> tuple[dict[tuple[str, str], str], float]:
     """Return the model's texts for every described column and the columns answered a second."""
     known = lexicon()
-
-    def requests() -> Iterator[TableRequest]:
-        for table in tables:
-            bare = replace(
-                table, description="", columns=tuple(replace(c, description="") for c in table.columns)
-            )
-            asked = tuple(column.name for column in table.columns if column.description)
-            hints = {c.name: known.hints(table, c) for c in table.columns} if hinted else {}
-            yield TableRequest(bare, asked, hints=hints)
-
+    requests = [
+        TableRequest(
+            bare(table),
+            tuple(column.name for column in table.columns if column.description),
+            hints={c.name: known.hints(table, c) for c in table.columns} if hinted else {},
+        )
+        for table in tables
+    ]
     began = time.perf_counter()
-    texts = {(answer.ref.table, answer.ref.column): answer.text for answer in generator.describe(requests())}
+    texts = {(answer.ref.table, answer.ref.column): answer.text for answer in generator.describe(requests)}
     return texts, len(texts) / (time.perf_counter() - began)
 
 
-def served_texts(
-    generator: Generator, tables: Sequence[Table], config: Config
-) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
-    """Return what a user of `docgen suggest` gets for every described column: texts and their origins.
+def abstention(
+    generator: Generator, tables: Sequence[Table], names: Sequence[str], config: Config, seed: int
+) -> dict[str, float]:
+    """Return how well 'unclear' finds planted opaque columns, as `docgen suggest` serves it.
 
-    The whole pipeline runs: dictionary, hints, the model, grounding; with a ledger that is thrown away.
+    Precision is the planted share of all answers 'unclear', recall the share of planted columns so answered. A column
+    that a person could describe counts as wrongly unclear, although some of those names tell nothing either.
     """
-    described = {(table.key, column.name) for table, column in _described(tables)}
-    bare = tuple(
-        replace(table, description="", columns=tuple(replace(c, description="") for c in table.columns))
-        for table in tables
-    )
-    with tempfile.TemporaryDirectory() as scratch, Ledger(Path(scratch) / "ledger.db") as ledger:
-        catalog = Catalog("evaluation", "records", bare)
-        suggest("evaluation", config, ledger, lambda: generator, catalog=catalog)
-        found = [row.suggestion for row in ledger.rows("evaluation")]
-    kept = [one for one in found if (one.ref.table, one.ref.column) in described]
-    return (
-        {(one.ref.table, one.ref.column): one.text for one in kept},
-        {(one.ref.table, one.ref.column): one.origin for one in kept},
-    )
+    hidden = plant(tables, names, _PLANTED_EACH, seed)
+    texts, _ = served_texts(generator, hidden.tables, config)
+    unclear = {place for place, text in texts.items() if text == UNCLEAR}
+    hits = len(unclear & hidden.places)
+    return {
+        "planted": len(hidden.places),
+        "columns": len(texts),
+        "precision": round(hits / max(len(unclear), 1), 4),
+        "recall": round(hits / max(len(hidden.places), 1), 4),
+    }
 
 
-def evaluate(model: str, records: Iterable[Record], tables: int, seed: int, config: Config) -> dict[str, Any]:
-    """Return scores by system, and 40 random outputs with what stood in the source.
+def evaluate(
+    model: str,
+    records: Iterable[Record],
+    known: Iterable[Record],
+    tables: int,
+    seed: int,
+    config: Config,
+    names: Sequence[str],
+) -> dict[str, Any]:
+    """Return scores by system, the tests of abstention and expansion, the loss, and 40 random outputs.
+
+    Args:
+        model: a GGUF, "" for the embedded one.
+        records: documented tables that were not trained on.
+        known: documentation that the nearest-neighbour baseline looks in.
+        tables: how many to judge.
+        seed: draws the tables, the planted columns and the outputs shown.
+        config: threads and the like.
+        names: opaque names to plant.
 
     Raises:
         ModelError: when the model cannot be loaded.
     """
     chosen = sample_tables(records, tables, seed)
-    systems: dict[str, Scores] = {}
-    baselines: dict[str, Callable[[Table, Column], str]] = {
-        "template": template_text,
-        "dictionary": dictionary_text,
+    places = list(described(chosen))
+    systems = {
+        "template": score(chosen, {(t.key, c.name): template_text(t, c) for t, c in places}),
+        "dictionary": score(chosen, {(t.key, c.name): dictionary_text(t, c) for t, c in places}),
     }
-    for name, text_of in baselines.items():
-        systems[name] = score(chosen, {(t.key, c.name): text_of(t, c) for t, c in _described(chosen)})
+    nearest = Neighbours(known)
+    systems["nearest neighbour"] = score(chosen, {(t.key, c.name): nearest.text(t, c) for t, c in places})
+    began = time.perf_counter()
     generator = load(model, config)
+    load_s = time.perf_counter() - began
     try:
         plain, rate = generate_texts(generator, chosen, hinted=False)
         systems["model without hints"] = score(chosen, plain, rate)
         texts, rate = generate_texts(generator, chosen, hinted=True)
         systems["model with hints"] = score(chosen, texts, rate)
-        version = generator.name
         served, origins = served_texts(generator, chosen, config)
-        systems["docgen suggest"] = score(chosen, served)
+        systems[_SERVED] = score(chosen, served)
+        systems["human"] = score(chosen, {(t.key, c.name): c.description for t, c in places})
+        short = expansion_tables()
+        found: dict[str, Any] = {
+            "model": generator.name,
+            "load_s": round(load_s, 3),
+            "abstention": abstention(generator, chosen, names, config, seed),
+            "expansion": {
+                "model without hints": round(expansion_rate(generate_texts(generator, short, False)[0]), 4),
+                _SERVED: round(expansion_rate(served_texts(generator, short, config)[0]), 4),
+            },
+        }
     finally:
         generator.close()
-    places = [(table, column) for table, column in _described(chosen)]
-    shown = random.Random(seed).sample(places, min(40, len(places)))
+    shown = random.Random(seed).sample(places, min(_OUTPUTS, len(places)))
     return {
-        "model": version,
+        **found,
         "tables": len(chosen),
+        "seed": seed,
         "systems": {name: asdict(scores) for name, scores in systems.items()},
         "origins": dict(Counter(origins.values())),
-        "outputs": [
-            {
-                "table": table.name,
-                "column": column.name,
-                "type": column.type,
-                "suggested": served.get((table.key, column.name), ""),
-                "origin": origins.get((table.key, column.name), ""),
-                "model": texts.get((table.key, column.name), ""),
-                "without_hint": plain.get((table.key, column.name), ""),
-                "human": column.description,
-            }
-            for table, column in shown
-        ],
+        "by_origin": _by_origin(chosen, served, origins),
+        "outputs": [_output(table, column, served, origins, plain) for table, column in shown],
     }
+
+
+def _by_origin(tables: Sequence[Table], served: Texts, origins: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """Return the scores of what `docgen suggest` serves, for each origin apart."""
+    found = {}
+    for origin in sorted(set(origins.values())):
+        kept = [
+            replace(
+                table,
+                columns=tuple(
+                    column if origins.get((table.key, column.name)) == origin else replace(column, description="")
+                    for column in table.columns
+                ),
+            )
+            for table in tables
+        ]
+        whole = {table.key: table for table in tables}
+        places = [(whole[table.key], column) for table, column in described(kept)]
+        entities = _entities(tables)
+        claims = sum(bool(claim(served[t.key, c.name], t, c, entities[t.key])) for t, c in places)
+        found[origin] = {"columns": len(places), "claims_per_100": round(100 * claims / max(len(places), 1), 2)}
+    return found
+
+
+def _output(
+    table: Table, column: Column, served: Texts, origins: Mapping[tuple[str, str], str], plain: Texts
+) -> dict[str, str]:
+    place = (table.key, column.name)
+    return {
+        "table": table.name,
+        "column": column.name,
+        "type": column.type,
+        "suggested": served.get(place, ""),
+        "origin": origins.get(place, ""),
+        "without_hint": plain.get(place, ""),
+        "human": column.description,
+    }
+
+
+def heldout_loss(model: Path, records: Iterable[Record], raw: bool, width: int = 512, seed: int = 1) -> float:
+    """Return the mean cross-entropy, nats a token of the texts, that a GGUF of ours has on records; lower is better.
+
+    With `raw` the texts are answered behind the mark of human texts, else behind that of the house's voice.
+    """
+    import numpy as np
+    import torch
+
+    from docgen_training.encode import Recipe, encode_records
+    from docgen_training.mixture import Batch
+    from docgen_training.network import batch_loss, build_model
+    from docgen_training.plan import Plan
+    from docgen_training.vocabulary import Vocabulary
+    from docgen_training.warm_start import WarmStart
+
+    start = WarmStart(model)
+    shape = start.shape
+    plan = Plan(hidden=shape.hidden, layers=shape.layers, heads=shape.heads, inner=shape.inner)
+    network = build_model(plan, shape.vocabulary)
+    network.load_state_dict(start.weights())
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        vocabulary = Vocabulary(start.write_tokenizer(Path(scratch) / "tokenizer.model"))
+    rows = encode_records(records, vocabulary, Recipe(raw=raw, hint_chance=0.0, description_chance=0.0), width, seed)
+    arrays = rows.arrays()
+    total = count = 0.0
+    with torch.inference_mode():
+        for at in range(0, len(arrays["tokens"]), 16):
+            batch = Batch(**{name: torch.from_numpy(np.ascontiguousarray(part[at : at + 16])).long() for name, part in arrays.items()})
+            wanted = int((batch.targets >= 0).sum())
+            total += float(batch_loss(network, batch)) * wanted
+            count += wanted
+    return total / max(count, 1.0)
