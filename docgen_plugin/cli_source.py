@@ -40,7 +40,7 @@ _model_option = click.option(
 @source_options
 @selecting
 @_model_option
-@click.option("--again", is_flag=True, help="Replace open suggestions that another model made.")
+@click.option("--again", is_flag=True, help="Replace open suggestions of another model or an older glossary.")
 @as_json
 def suggest(session: Session, select: tuple[str, ...], again: bool, machine: bool) -> None:
     """Suggest a description for every undocumented table and column.

@@ -101,7 +101,8 @@ class _Pattern:
         if words[: len(self.before)] != self.before or words[len(words) - len(self.after) :] != self.after:
             return None
         filling = words[len(self.before) : len(words) - len(self.after)]
-        done = self.slot == "{x}" and self.after[:1] in (("at",), ("on",), ("by",))
+        # a glossary's slot is for any rest of a name; it says nothing of the grammar around it
+        done = not self.concept.told and self.slot == "{x}" and self.after[:1] in (("at",), ("on",), ("by",))
         return None if done and not _is_participle(filling[-1]) else filling
 
 

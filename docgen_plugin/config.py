@@ -26,7 +26,8 @@ class Config:
     # what the concept dictionary does for a name it knows exactly: "compose" suggests its own text,
     # "hint" shows it to the model, which writes the text
     dictionary: str = "compose"
-    # your own glossary: a file of JSON lines as in "The model"; it wins over the dictionary; empty is none
+    # your own glossary, a file of JSON lines {"names": [...], "text": "..."}: what it says of a name wins
+    # over the concept dictionary; empty is none
     glossary: str = ""
     # layers to run on the GPU when the build has one: -1 is all, 0 is none
     n_gpu_layers: int = -1

@@ -121,7 +121,8 @@ def suggest(
     """Suggest a text for every undocumented place and return what was recorded.
 
     The model is loaded only when a place needs it. Ctrl-C ends the run early: what was answered until then
-    is in the ledger, and the report says so. With `again`, open suggestions of another model are made anew.
+    is in the ledger, and the report says so. With `again`, open suggestions of another model are made anew,
+    and those for which the glossary now has another text.
 
     Raises:
         DocgenError: when the source, the model or the ledger fails; what was answered before is kept.
@@ -131,8 +132,9 @@ def suggest(
     turned = len(targets.refresh(catalog, ledger))
     with _Loading(load) as loading:
         if again:
-            kept = ("", _FROM_DICTIONARY, loading.generator().name)
-            turned += targets.reopen(catalog, ledger, config, kept, select)
+            kept = ("", _FROM_DICTIONARY, _FROM_GLOSSARY, loading.generator().name)
+            due = _told_otherwise(catalog, known)
+            turned += targets.reopen(catalog, ledger, config, kept, select, due)
         wanted = list(targets.find(catalog, ledger, config, select))
         total = sum(target.size for target in wanted)
         run = _Run(catalog, ledger, total, progress, config.dictionary == "compose", known)
@@ -141,6 +143,24 @@ def suggest(
         requests = run.requests(wanted, _accepted(catalog, ledger, wanted))
         interrupted = _answered(run, requests, loading)
         return run.report(turned, loading.device, interrupted)
+
+
+def _told_otherwise(catalog: Catalog, known: Lexicon) -> Callable[[Suggestion], bool]:
+    """Return what says of an open suggestion whether the glossary has another text for its place now."""
+    checker = Checker(catalog, known)
+
+    def due(suggestion: Suggestion) -> bool:
+        table = catalog.table(suggestion.ref.table)
+        column = table.column(suggestion.ref.column) if table is not None else None
+        if table is None or column is None or suggestion.origin in ("inherited", "reused"):
+            return False
+        ours = suggestion.model == _FROM_GLOSSARY
+        match = known.match(table, column)
+        if match is None or not match.told or (match.fit < 1.0 and not ours):
+            return ours
+        return checker.told(column, match.text, 0.0).text != suggestion.text
+
+    return due
 
 
 class _Loading:
@@ -311,13 +331,18 @@ class _Run:
     def _fallback(self, table: Table, column: Column | None, hints: Sequence[str]) -> Suggestion | None:
         """Return a composed text for a place where the model's could not stand, None when there is none."""
         text = hints[0] if hints else "" if column is not None else composed_grain(table)
-        verdict = self.checker.check(table, column, text, _DICTIONARY_LOGPROB, hints)
+        match = self.lexicon.match(table, column)
+        told = match is not None and match.told
+        if told:
+            verdict = self.checker.told(column, text, _DICTIONARY_LOGPROB)
+        else:
+            verdict = self.checker.check(table, column, text, _DICTIONARY_LOGPROB, hints)
         if not text or verdict.origin == "unclear":
             return None
         return replace(
             _suggestion(table, column, verdict),
             origin="composed",
-            model=_FROM_DICTIONARY,
+            model=_FROM_GLOSSARY if told else _FROM_DICTIONARY,
             logprob=_DICTIONARY_LOGPROB,
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 
 from docgen_plugin.claims import Evidence, supported_units
 from docgen_plugin.concepts import lexicon, printed
@@ -170,15 +170,27 @@ def openings(table: Table, column: Column | None) -> frozenset[str]:
 
 
 def wanted_words(table: Table, column: Column) -> list[frozenset[str]]:
-    """Return for each telling word of a column's name the forms in which a text may say it; see `_covers`."""
-    found = []
-    for word in _telling(table, column):
-        forms = {word, singular(word), plural(word)}
-        if len(word) > _SHARED_LETTERS:
-            stem = _stem(word)
+    """Return for each telling word of a column's name the forms in which a text may say it.
+
+    A shortening with several readings is said by any of them, not by itself.
+    """
+    return [_forms(word) for word in _telling(table, column)]
+
+
+@lru_cache(maxsize=20_000)
+def _forms(word: str) -> frozenset[str]:
+    readings = {
+        part
+        for long, certainty in abbreviations().get(word, ())
+        if certainty != "keep" and word not in frequencies()
+        for part in long.lower().split()
+    }
+    forms = {form for one in readings or {word} for form in (one, singular(one), plural(one))}
+    for one in readings or {word}:
+        if len(one) > _SHARED_LETTERS:
+            stem = _stem(one)
             forms |= {other for other in _by_stem().get(stem[:_SHARED_LETTERS], ()) if other.startswith(stem)}
-        found.append(frozenset(forms))
-    return found
+    return frozenset(forms)
 
 
 def _telling(table: Table, column: Column) -> list[str]:
@@ -204,7 +216,10 @@ def _by_stem() -> dict[str, frozenset[str]]:
 def _covers(said: list[str], table: Table, column: Column) -> bool:
     """Return whether at least two thirds of the telling words of a column's name come back in a text, in any shape."""
     telling = _telling(table, column)
-    found = sum(any(_stem(word) == other[: len(_stem(word))] for other in said) for word in telling)
+    found = sum(
+        not _forms(word).isdisjoint(said) or any(_stem(word) == other[: len(_stem(word))] for other in said)
+        for word in telling
+    )
     return found * 3 >= len(telling) * 2
 
 

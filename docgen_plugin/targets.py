@@ -5,7 +5,7 @@ Rows are read for some tables at a time, so that the memory needed does not grow
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from docgen_plugin.config import Config
@@ -156,18 +156,24 @@ def find(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str]
 
 
 def reopen(
-    catalog: Catalog, ledger: Ledger, config: Config, kept: Sequence[str], select: Sequence[str] = ()
+    catalog: Catalog,
+    ledger: Ledger,
+    config: Config,
+    kept: Sequence[str],
+    select: Sequence[str] = (),
+    due: Callable[[Suggestion], bool] = lambda suggestion: False,
 ) -> int:
     """Turn open suggestions stale, so that `find` yields their places; return how many.
 
     Args:
         kept: the models whose suggestions stay as they are.
+        due: which of these are to be made anew all the same.
 
     Raises:
         LedgerError: when the ledger cannot be used.
     """
     rows = ordered(catalog, ledger, config, ("suggested",), select)
-    others = [row for row in rows if row.suggestion.model not in kept]
+    others = [row for row in rows if row.suggestion.model not in kept or due(row.suggestion)]
     return len(ledger.decide(catalog.source, (Decision(row, "stale", why="asked again") for row in others)))
 
 

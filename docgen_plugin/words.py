@@ -159,6 +159,21 @@ def vocabulary() -> frozenset[str]:
     return frozenset(word for name in names for word in name.split())
 
 
+@cache
+def _readings() -> dict[str, tuple[tuple[frozenset[str], tuple[str, ...]], ...]]:
+    """Return shortening -> (words beside it, meaning); no words beside it is the meaning that holds otherwise."""
+    found: dict[str, list[tuple[frozenset[str], tuple[str, ...]]]] = {}
+    for short, near, long in _read("readings.tsv"):
+        found.setdefault(short, []).append((frozenset(near.split()) - {"*"}, tuple(long.split())))
+    return {short: tuple(sorted(lines, key=lambda line: not line[0])) for short, lines in found.items()}
+
+
+def _beside(word: str, words: list[str]) -> tuple[str, ...]:
+    """Return what a shortening means beside the other words of its name, () where no line says."""
+    others = {other for other in words if other != word}
+    return next((long for near, long in _readings().get(word, ()) if not near or near & others), ())
+
+
 @lru_cache(maxsize=50_000)
 def _read_letters(word: str) -> tuple[str, ...]:
     """Return what a word that no list knows stands for by its letters: a shortening, several run together, itself."""
@@ -191,7 +206,7 @@ def expand(words: list[str]) -> list[str]:
     expansions = _expansions()
     written: list[str] = []
     for index, word in enumerate(words):
-        parts = expansions.get(word) or _reading(word) or _read_letters(word)
+        parts = _beside(word, words) or expansions.get(word) or _reading(word) or _read_letters(word)
         if word == "no":
             # "order_no" is a number, "no_show" is not
             parts = ("number",) if index and index == len(words) - 1 else ("no",)

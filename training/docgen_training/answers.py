@@ -52,15 +52,21 @@ def read_answers(text: str, seeds: Mapping[int, Seed]) -> Iterator[Answer]:
     block: list[str] = []
     for line in text.splitlines():
         if _HEAD.match(line):
+            yield from _unfinished(block)
             block = [line]
         elif block and line.strip() and not line.startswith("```"):
             block.append(line.rstrip())
         if block and line.strip() in (");", ")"):
             yield _answer(block, seeds)
             block = []
-    if block:
-        head = _HEAD.match(block[0])
-        yield Answer(int(head[1]) if head else 0, None, "the statement does not end")
+    yield from _unfinished(block)
+
+
+def _unfinished(block: list[str]) -> Iterator[Answer]:
+    """Yield the fault of a block that another one, or the end of the text, cuts off."""
+    head = _HEAD.match(block[0]) if block else None
+    if head:
+        yield Answer(int(head[1]), None, "the statement does not end")
 
 
 def _answer(lines: list[str], seeds: Mapping[int, Seed]) -> Answer:
@@ -158,6 +164,9 @@ def _values(kinds: Sequence[Any]) -> tuple[str, ...]:
     """Return the allowed values of a CHECK (column IN (...)), strings and numbers alike."""
     for kind in kinds:
         listed = kind.find(exp.In) if isinstance(kind, exp.CheckColumnConstraint) else None
-        if listed is not None:
-            return tuple(str(one.this) for one in listed.expressions if isinstance(one, exp.Literal))
+        if listed is not None and listed.find_ancestor(exp.Not) is None:
+            told = [
+                one for one in listed.expressions if isinstance(one, exp.Literal | exp.National | exp.Neg)
+            ]
+            return tuple(one.sql() if isinstance(one, exp.Neg) else one.name for one in told)
     return ()

@@ -112,13 +112,15 @@ def synthesize(tables: int, seed: int, fillers: Path | None, out: Path) -> None:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--house", is_flag=True, help="Only texts that could be the house's own, for the last phase.")
 @click.option("--out", type=OUT, required=True)
-def clean(files: tuple[Path, ...], out: Path) -> None:
+def clean(files: tuple[Path, ...], house: bool, out: Path) -> None:
     """Keep the human descriptions that are worth learning from."""
-    from docgen_training.corpus import clean_records
+    from docgen_training.corpus import clean_records, house_records
     from docgen_training.records import read_records, write_records
 
-    count = write_records(out, clean_records(chain.from_iterable(read_records(path) for path in files)))
+    kept = clean_records(chain.from_iterable(read_records(path) for path in files))
+    count = write_records(out, house_records(kept) if house else kept)
     click.echo(f"{out}: {count} tables")
 
 

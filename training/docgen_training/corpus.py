@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from docgen_plugin.claims import neighbours
 from docgen_plugin.model import Table
 from docgen_plugin.words import name_words
+from docgen_training.curate import faults
 from docgen_training.records import Record
 
-__all__ = ["clean_records", "clean_text"]
+__all__ = ["clean_records", "clean_text", "house_records"]
 
 _JUNK = re.compile(
     r"https?://|[{}<>|`#*=\\]|\.\.\.|\bTODO\b|\bTBD\b|\bdeprecated\b|\be\.g\b|[^\x20-\x7e]", re.IGNORECASE
@@ -63,3 +65,43 @@ def clean_records(records: Iterable[Record], most_repeats: int = 3) -> Iterator[
         )
         if any(column.description for column in columns):
             yield replace(record, table=cleaned)
+
+
+_ARTICLE = re.compile(r"^(?:the|a|an) (?=\w)", re.IGNORECASE)
+# how the house's own texts open; a human text that does as well can be learnt as one of them
+_HOUSE = re.compile(
+    r"^(?:True when|Date (?:on|and time|of)|Number of|Unique identifier|Identifier of|Name of|Code (?:that|for|of)|Amount|"
+    r"Total|Share of|Length of|Text |Type of|Kind of|Status of|Percentage of|Address|Average|Currency|Description of|"
+    r"Time at|Sum of|List of|Version of|Title of|Reason|Person who|User who|Country|Category of|Rate at|Price|Cost of|Unit) ?"
+)
+_LEAST_DESCRIBED = 3
+
+
+def house_records(records: Iterable[Record]) -> Iterator[Record]:
+    """Yield cleaned records with only the texts that could be the house's own: no rule broken, opened as the house does.
+
+    A table is kept with at least three such columns; its description is kept where it says what one row is.
+    """
+    for record in records:
+        table = record.table
+        columns = tuple(replace(column, description=_house_text(column.description)) for column in table.columns)
+        bare = replace(table, columns=tuple(replace(column, description="") for column in columns))
+        near = neighbours(bare)
+        kept = tuple(
+            replace(column, description="") if faults(replace(bare, columns=columns), column, near) else column
+            for column in columns
+        )
+        if sum(bool(column.description) for column in kept) >= _LEAST_DESCRIBED:
+            said = table.description if table.description.startswith("One row per ") else ""
+            yield replace(record, table=replace(table, description=said, columns=kept))
+
+
+def _house_text(text: str) -> str:
+    """Return a text without its leading article, "" where it does not open as the house's texts do.
+
+    >>> _house_text("The date on which the vessel left."), _house_text("Whether it left.")
+    ('Date on which the vessel left.', '')
+    """
+    text = _ARTICLE.sub("", text)
+    text = text[:1].upper() + text[1:]
+    return text if _HOUSE.match(text) else ""

@@ -76,12 +76,19 @@ def faults(table: Table, column: Column | None, near: frozenset[str] | None = No
     own = {form for word in split_identifier(column.name) for form in (word, singular(word), plural(word))}
     if said <= own | set(split_identifier(table.name)) and not column.primary_key:
         found.append("echoes the name")
-    evidence = Evidence.of(table, column, (), neighbours(table) if near is None else near)
+    evidence = Evidence.of(table, column, (), _near(table) if near is None else near)
     if strip_units(text, evidence, everywhere=True) != text:
         found.append("a unit the schema does not give")
     if invented_literal(text, evidence):
         found.append("a number or value the schema does not give")
     return found
+
+
+def _near(table: Table) -> frozenset[str]:
+    """Return the words around a table's columns, without what their texts say: no text supports itself."""
+    return neighbours(
+        replace(table, columns=tuple(replace(column, description="") for column in table.columns))
+    )
 
 
 def curate(records: Iterable[Record]) -> Curation:
@@ -108,9 +115,7 @@ def curate(records: Iterable[Record]) -> Curation:
 
 
 def _kept(table: Table, done: Curation) -> Table:
-    near = neighbours(
-        replace(table, columns=tuple(replace(column, description="") for column in table.columns))
-    )
+    near = _near(table)
     columns = []
     for column in table.columns:
         broken = faults(table, column, near)

@@ -32,14 +32,15 @@ _OUTPUTS = 40
 _SERVED = "docgen suggest"
 
 
-
 @dataclass(frozen=True, slots=True)
 class Scores:
     """One system on one set of tables."""
 
     columns: int
     chrf: float  # chrF of all texts against the human ones, 0 to 100, higher is better (sacrebleu, corpus level)
-    back_identification: float  # share of texts closest (chrF) to their own column's human text among its siblings', 0 to 1
+    back_identification: (
+        float  # share of texts closest (chrF) to their own column's human text among its siblings', 0 to 1
+    )
     name_echo: float  # share of texts that say nothing beyond the name, 0 to 1, lower is better
     claims_per_100: float  # texts with a claim that the schema does not give, per 100, lower is better
     unclear: float  # share of columns answered with "unclear", 0 to 1
@@ -208,7 +209,9 @@ def evaluate(
     }
 
 
-def _by_origin(tables: Sequence[Table], served: Texts, origins: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+def _by_origin(
+    tables: Sequence[Table], served: Texts, origins: Mapping[tuple[str, str], str]
+) -> dict[str, Any]:
     """Return the scores of what `docgen suggest` serves, for each origin apart."""
     found = {}
     for origin in sorted(set(origins.values())):
@@ -216,7 +219,9 @@ def _by_origin(tables: Sequence[Table], served: Texts, origins: Mapping[tuple[st
             replace(
                 table,
                 columns=tuple(
-                    column if origins.get((table.key, column.name)) == origin else replace(column, description="")
+                    column
+                    if origins.get((table.key, column.name)) == origin
+                    else replace(column, description="")
                     for column in table.columns
                 ),
             )
@@ -226,7 +231,10 @@ def _by_origin(tables: Sequence[Table], served: Texts, origins: Mapping[tuple[st
         places = [(whole[table.key], column) for table, column in described(kept)]
         entities = _entities(tables)
         claims = sum(bool(claim(served[t.key, c.name], t, c, entities[t.key])) for t, c in places)
-        found[origin] = {"columns": len(places), "claims_per_100": round(100 * claims / max(len(places), 1), 2)}
+        found[origin] = {
+            "columns": len(places),
+            "claims_per_100": round(100 * claims / max(len(places), 1), 2),
+        }
     return found
 
 
@@ -269,12 +277,19 @@ def heldout_loss(model: Path, records: Iterable[Record], raw: bool, width: int =
 
     with tempfile.TemporaryDirectory() as scratch:
         vocabulary = Vocabulary(start.write_tokenizer(Path(scratch) / "tokenizer.model"))
-    rows = encode_records(records, vocabulary, Recipe(raw=raw, hint_chance=0.0, description_chance=0.0), width, seed)
+    rows = encode_records(
+        records, vocabulary, Recipe(raw=raw, hint_chance=0.0, description_chance=0.0), width, seed
+    )
     arrays = rows.arrays()
     total = count = 0.0
     with torch.inference_mode():
         for at in range(0, len(arrays["tokens"]), 16):
-            batch = Batch(**{name: torch.from_numpy(np.ascontiguousarray(part[at : at + 16])).long() for name, part in arrays.items()})
+            batch = Batch(
+                **{
+                    name: torch.from_numpy(np.ascontiguousarray(part[at : at + 16])).long()
+                    for name, part in arrays.items()
+                }
+            )
             wanted = int((batch.targets >= 0).sum())
             total += float(batch_loss(network, batch)) * wanted
             count += wanted

@@ -16,7 +16,19 @@ from docgen_plugin.grounding import UNCLEAR
 from docgen_plugin.model import Column, Table
 from docgen_plugin.words import entity_words, family, name_words, plural, singular, split_identifier
 
-__all__ = ["Expansion", "Planted", "claim", "expansion_rate", "expansion_tables", "expansions", "is_echo", "is_expanded", "is_valid", "plant"]
+__all__ = [
+    "Expansion",
+    "Planted",
+    "claim",
+    "expansion_rate",
+    "expansion_tables",
+    "expansions",
+    "is_echo",
+    "is_expanded",
+    "is_valid",
+    "opaque_names",
+    "plant",
+]
 
 _STOP = frozenset("the a an of for in to this is and column field value name record".split())
 _MOST_WORDS = 25
@@ -63,7 +75,9 @@ def claim(text: str, table: Table, column: Column, entities: frozenset[tuple[str
     """
     if not text or text == UNCLEAR:
         return ""
-    bare = replace(table, description="", columns=tuple(replace(one, description="") for one in table.columns))
+    bare = replace(
+        table, description="", columns=tuple(replace(one, description="") for one in table.columns)
+    )
     evidence = Evidence.of(bare, column, (), neighbours(bare))
     if strip_units(text, evidence, everywhere=True) != text:
         return "a unit"
@@ -82,14 +96,32 @@ def claim(text: str, table: Table, column: Column, entities: frozenset[tuple[str
     kind = family(column.type)
     if text.startswith("True when") and kind in ("num", "date", "ts", "time", "json", "array", "uuid"):
         return "that it is true or false"
-    if text.startswith(("Date ", "Time of day")) and kind in ("num", "bool", "json", "array", "uuid", "binary"):
+    if text.startswith(("Date ", "Time of day")) and kind in (
+        "num",
+        "bool",
+        "json",
+        "array",
+        "uuid",
+        "binary",
+    ):
         return "that it is a date"
     return ""
 
 
 def _may_be_key(column: Column, table: Table) -> bool:
     words, entity = name_words(column.name), entity_words(table.name)
-    last = words[-1:] and words[-1] in ("id", "key", "uuid", "guid", "code", "number", "identifier", "hash", "sk", "pk")
+    last = words[-1:] and words[-1] in (
+        "id",
+        "key",
+        "uuid",
+        "guid",
+        "code",
+        "number",
+        "identifier",
+        "hash",
+        "sk",
+        "pk",
+    )
     return column.primary_key or column.unique or bool(last and set(words[:-1]) <= set(entity))
 
 
@@ -120,6 +152,12 @@ _GENERAL = frozenset(
     "party process step level part position place point kind type way end start table column file message address "
     "state country city day week month year account company organization people location data".split()
 )
+
+
+@cache
+def opaque_names() -> tuple[str, ...]:
+    """Return names that tell nothing, from tables of the teacher that were never trained on."""
+    return tuple(files("docgen_training").joinpath("data", "opaque_names.txt").read_text("utf-8").split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,15 +217,52 @@ def expansion_tables() -> list[Table]:
     return [Table(name, name, columns=tuple(columns)) for name, columns in grouped.items()]
 
 
+# what kind of column it is may be said in the house's own words
+_KINDS = {
+    "code": ("identifies", "identifier"),
+    "number": ("identifier", "identifies", "count"),
+    "quantity": ("number", "units"),
+    "count": ("number",),
+    "type": ("kind", "category"),
+    "description": ("text", "describes"),
+    "text": ("wording",),
+    "timestamp": ("time",),
+    "location": ("place",),
+    "percent": ("share", "percentage"),
+    "indicator": ("true",),
+    "flag": ("true",),
+    "status": ("state",),
+    "message": ("text",),
+    "cost": ("amount",),
+    "charge": ("fee", "amount"),
+    "probability": ("likelihood",),
+}
+_STEM = 5  # letters that two shapes of a word share: settled, settlement
+
+
 def is_expanded(text: str, expected: Expansion) -> bool:
-    """Return whether a text holds every word that the name abbreviates, in the singular or the plural.
+    """Return whether a text says every word that the name abbreviates, in any shape; a kind of column in its own words.
+
+    A right paraphrase beyond that ("date on which the patient was born" for a date of birth) counts as wrong.
 
     >>> is_expanded("Numbers of the customers.", Expansion("t", "cust_nbr", "int", (("customer",), ("number", "count"))))
     True
+    >>> is_expanded("Date on which the trade is settled.", Expansion("t", "stlmt_dt", "date", (("settlement",), ("date",))))
+    True
     """
-    said = {singular(word) for part in text.lower().split() for word in split_identifier(part.strip(".,:;()'"))}
-    said |= {word.removesuffix("'s") for word in text.lower().split()}
-    return all(any(singular(word) in said or word in said for word in equals) for equals in expected.words)
+    said = {
+        word
+        for part in text.lower().split()
+        for word in split_identifier(part.strip(".,:;()").removesuffix("'s"))
+    }
+    return all(any(_is_said(word, said) for word in equals) for equals in expected.words)
+
+
+def _is_said(word: str, said: set[str]) -> bool:
+    forms = {word, singular(word), plural(word), *_KINDS.get(singular(word), ())}
+    if forms & said:
+        return True
+    return len(word) > _STEM and any(other.startswith(word[:_STEM]) for other in said)
 
 
 def expansion_rate(texts: Mapping[tuple[str, str], str]) -> float:

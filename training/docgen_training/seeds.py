@@ -118,6 +118,11 @@ def use_cases() -> dict[str, tuple[str, ...]]:
     return {name: tuple(sectors.split()) for name, sectors in _lines("use_cases.tsv")}
 
 
+def _fitting(industry: Industry) -> list[str]:
+    """Return the use cases that an industry may have, those of its sector and those of any."""
+    return [name for name, sectors in use_cases().items() if {"*", industry.sector} & set(sectors)]
+
+
 def draw_seeds(count: int, seed: int) -> Iterator[Seed]:
     """Yield `count` seeds, the same for the same arguments; no (industry, use case, role) comes twice.
 
@@ -128,15 +133,17 @@ def draw_seeds(count: int, seed: int) -> Iterator[Seed]:
     """
     draw = random.Random(seed)
     national = [industry for industry in industries() if len(industry.code) == 6]
+    most = sum(len(_fitting(industry)) for industry in national) * len(ROLES)
+    if count > most:
+        raise DocgenError(f"--count {count}: the taxonomy has only {most} different seeds; ask for fewer")
     seen: set[tuple[str, str, str]] = set()
     number = 0
     while number < count:
         order = draw.sample(national, len(national))
-        before = number
         for industry in order:
             if number == count:
                 return
-            fitting = [name for name, sectors in use_cases().items() if {"*", industry.sector} & set(sectors)]
+            fitting = _fitting(industry)
             own = [name for name in fitting if "*" not in use_cases()[name]]
             case = draw.choice(own if own and draw.random() < 0.8 else fitting)
             role = draw.choices(list(ROLES), list(ROLES.values()))[0]
@@ -155,10 +162,6 @@ def draw_seeds(count: int, seed: int) -> Iterator[Seed]:
                 dialect=draw.choice(_DIALECTS),
                 columns=draw.randint(5, 8) if role in ("bridge", "reference") else draw.randint(8, 14),
                 opaque=draw.choices((0, 1, 2), (62, 25, 13))[0],
-            )
-        if number == before:
-            raise DocgenError(
-                f"--count {count}: the taxonomy has only {number} different seeds; ask for fewer"
             )
 
 

@@ -80,11 +80,18 @@ def make_study(tables: Sequence[Table], systems: Mapping[str, Texts], per_table:
 
 
 def _pair(
-    row: int, table: Table, column: Column, names: tuple[str, str], systems: Mapping[str, Texts], draw: random.Random
+    row: int,
+    table: Table,
+    column: Column,
+    names: tuple[str, str],
+    systems: Mapping[str, Texts],
+    draw: random.Random,
 ) -> Pair:
     left, right = names if draw.random() < 0.5 else names[::-1]
     place = (table.key, column.name)
-    return Pair(row, table.key, column.name, column.type, systems[left][place], systems[right][place], left, right)
+    return Pair(
+        row, table.key, column.name, column.type, systems[left][place], systems[right][place], left, right
+    )
 
 
 def write_study(out: Path, key: Path, tables: Sequence[Table], study: Study) -> int:
@@ -120,7 +127,9 @@ def _listed(table: Table) -> str:
     """Return a table's columns in one line, with types and keys."""
     parts = []
     for column in table.columns[:_COLUMNS_SHOWN]:
-        key = f" -> {column.foreign_key.table}" if column.foreign_key else " key" if column.primary_key else ""
+        key = (
+            f" -> {column.foreign_key.table}" if column.foreign_key else " key" if column.primary_key else ""
+        )
         parts.append(f"{column.name} {column.type}{key}".strip())
     rest = len(table.columns) - _COLUMNS_SHOWN
     return ", ".join(parts) + (f", and {rest} more" if rest > 0 else "")
@@ -140,10 +149,18 @@ def _page(pairs: Sequence[Pair], tables: Mapping[str, Table]) -> str:
 
     template = files("docgen_training").joinpath("data", "study.html").read_text("utf-8")
     groups = [
-        {"name": tables[key].name, "columns": _listed(tables[key]), "pairs": [p for p in pairs if p.table == key]}
+        {
+            "name": tables[key].name,
+            "columns": _listed(tables[key]),
+            "pairs": [p for p in pairs if p.table == key],
+        }
         for key in dict.fromkeys(pair.table for pair in pairs)
     ]
-    return Environment(autoescape=True).from_string(template).render(groups=groups, total=len(pairs), fields=FIELDS)
+    return (
+        Environment(autoescape=True)
+        .from_string(template)
+        .render(groups=groups, total=len(pairs), fields=FIELDS)
+    )
 
 
 def read_key(path: Path) -> Study:

@@ -59,9 +59,17 @@ class Endpoint:
     def __init__(
         self, url: str, model: str, key: str = "", wait: Callable[[float], None] = time.sleep
     ) -> None:
-        """Take the server's base address (".../v1"), the model's name there and the key, "" for none."""
+        """Take the server's base address (".../v1"), the model's name there and the key, "" for none.
+
+        Raises:
+            ModelError: when the key cannot be sent.
+        """
         import httpx
 
+        if not (key.isascii() and key.isprintable()):
+            raise ModelError(
+                f"the key in {KEY_VARIABLE} holds a line break or a letter no key has: set it again"
+            )
         self.name = model
         self._url = f"{url.rstrip('/')}/chat/completions"
         self._model = model
@@ -79,7 +87,9 @@ class Endpoint:
         body = {"model": self._model, "messages": messages, "max_tokens": _TOKENS_A_TABLE * len(seeds)}
         reply = self._post(body)
         try:
-            text: str = reply["choices"][0]["message"]["content"] or ""
+            text = reply["choices"][0]["message"]["content"] or ""
+            if not isinstance(text, str):
+                raise TypeError("its content is no text")
         except (KeyError, IndexError, TypeError) as err:
             raise ModelError(f"{self._url}: not the answer of a chat server: {str(reply)[:200]}") from err
         return text
@@ -102,6 +112,8 @@ class Endpoint:
                 ) from err
             except httpx.HTTPError as err:
                 fault = f"cannot be reached: {err}"
+            except httpx.InvalidURL as err:
+                raise ModelError(f"{self._url}: is no address: {err}; check --teacher") from err
             except ValueError as err:
                 raise ModelError(f"{self._url}: does not answer JSON: {err}") from err
             if wait_s is not None:

@@ -87,7 +87,9 @@ def count_votes(study: Study, votes: Sequence[Vote], seed: int = 1) -> dict[str,
         own = [pair for pair in pairs if rival in (pair.left_system, pair.right_system)]
         numbers = {pair.row for pair in own}
         cast = [vote for vote in votes if vote.row in numbers]
-        outcomes = [(by_row[vote.row].table, vote.rater, _outcome(by_row[vote.row], vote, first)) for vote in cast]
+        outcomes = [
+            (by_row[vote.row].table, vote.rater, _outcome(by_row[vote.row], vote, first)) for vote in cast
+        ]
         same = [pair.table for pair in own if pair.same]
         tied = [(table, rater, "tie") for table in same for rater in raters]
         report["rivals"][rival] = {
@@ -97,7 +99,10 @@ def count_votes(study: Study, votes: Sequence[Vote], seed: int = 1) -> dict[str,
             "decided": _share(outcomes),
             "interval": _interval(outcomes, seed),
             "by_rater": {
-                rater: {**_counts([one for one in outcomes if one[1] == rater]), "decided": _share([one for one in outcomes if one[1] == rater])}
+                rater: {
+                    **_counts([one for one in outcomes if one[1] == rater]),
+                    "decided": _share([one for one in outcomes if one[1] == rater]),
+                }
                 for rater in raters
             },
             "agreement": _agreement(cast, raters),
@@ -198,7 +203,10 @@ def _reasons(votes: Sequence[Vote], pairs: Mapping[int, Pair], first: str) -> di
 def report_lines(report: Mapping[str, Any]) -> list[str]:
     """Return the report as Markdown."""
     lines = [f"# {report['system']} in a blind study of {len(report['raters'])} raters", ""]
-    lines += ["| against | rows | same text | win | tie | loss | decided for it | 95 % | kappa | alpha |", "|" + "---|" * 10]
+    lines += [
+        "| against | rows | same text | win | tie | loss | decided for it | 95 % | kappa | alpha |",
+        "|" + "---|" * 10,
+    ]
     for rival, one in report["rivals"].items():
         votes, agreement = one["votes"], one["agreement"]
         low, high = one["interval"] or (float("nan"), float("nan"))
@@ -207,9 +215,18 @@ def report_lines(report: Mapping[str, Any]) -> list[str]:
             f"| {rival} | {one['rows']} | {one['same_text']} | {votes['win']} | {votes['tie']} | {votes['loss']} | {share} | "
             f"{low:.1%} to {high:.1%} | {agreement['fleiss_kappa']} | {agreement['krippendorff_alpha']} |"
         )
-    lines += ["", "Votes of all raters together; rows with the same text count as ties. The interval is a bootstrap over tables.", ""]
+    lines += [
+        "",
+        "Votes of all raters together; rows with the same text count as ties. The interval is a bootstrap over tables.",
+        "",
+    ]
     for rival, one in report["rivals"].items():
-        lines += [f"## Against {rival}, by rater", "", "| rater | win | tie | loss | decided for it |", "|---|---|---|---|---|"]
+        lines += [
+            f"## Against {rival}, by rater",
+            "",
+            "| rater | win | tie | loss | decided for it |",
+            "|---|---|---|---|---|",
+        ]
         for rater, own in one["by_rater"].items():
             share = "" if own["decided"] is None else f"{own['decided']:.1%}"
             lines.append(f"| {rater} | {own['win']} | {own['tie']} | {own['loss']} | {share} |")
