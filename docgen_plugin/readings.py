@@ -119,7 +119,9 @@ def segments(word: str, shortenings: Collection[str]) -> tuple[str, ...]:
     for end in range(2, len(word) + 1):
         for start in range(0, end - 1):
             before, part = best[start], word[start:end]
-            known = part in shortenings or (len(part) > 2 and (part in frequencies() or _by_skeleton().get(part)))
+            known = part in shortenings or (
+                len(part) > 2 and (part in frequencies() or _by_skeleton().get(part))
+            )
             if before is not None and known and (best[end] is None or len(before) + 1 < len(best[end] or ())):
                 best[end] = (*before, part)
     found = best[len(word)] or ()

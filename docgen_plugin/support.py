@@ -31,6 +31,7 @@ __all__ = [
     "plain_text",
     "plain_words",
     "speakable",
+    "stem_forms",
     "unsupported",
     "wanted_words",
 ]
@@ -143,8 +144,8 @@ def speakable(table: Table, column: Column | None, evidence: Evidence) -> frozen
     spelled = [word for name in names for word in split_identifier(name)]
     for word in spelled:
         held |= {part for long, _ in abbreviations().get(word, ()) for part in long.lower().split()}
-    for stem in {_stem(word) for word in evidence.own if len(word) > _SHARED_LETTERS}:
-        held |= _by_stem().get(stem[:_SHARED_LETTERS], frozenset())
+    for word in evidence.own:
+        held |= stem_forms(word)
     return frozenset(held) | supported_units(evidence)
 
 
@@ -201,6 +202,11 @@ def _telling(table: Table, column: Column) -> list[str]:
 
 def _words_held(evidence: Evidence) -> frozenset[str]:
     return frozenset(word for word in evidence.own | evidence.near if word.isalpha())
+
+
+def stem_forms(word: str) -> frozenset[str]:
+    """Return the words of the project that share their first letters with a long word: canceled, cancellation."""
+    return _by_stem().get(word[:_SHARED_LETTERS], frozenset()) if len(word) > _SHARED_LETTERS else frozenset()
 
 
 @cache

@@ -81,7 +81,7 @@ class Wording:
         openers: Sequence[WordTree],
         marks: Marks,
         wanted: Sequence[WordTree] = (),
-        weights: Weights = Weights(),  # noqa: B008  frozen
+        weights: Weights = Weights(),
     ) -> None:
         """Take what to choose from."""
         import numpy as np

@@ -13,6 +13,7 @@ PINNED = {
     "docgen_plugin": ["__version__", "hookimpl"],
     "docgen_plugin.claims": [
         "Evidence", "foreign_mention", "invented_literal", "neighbours", "strip_examples", "strip_units",
+        "supported_units", "unit_words",
     ],
     "docgen_plugin.cli": ["cli", "main"],
     "docgen_plugin.cli_ledger": ["COMMANDS", "reviewer"],

@@ -146,7 +146,7 @@ def _column(definition: exp.ColumnDef, text: str, key: frozenset[str], seed: See
         ),
         unique=any(isinstance(kind, exp.UniqueColumnConstraint) for kind in kinds),
         foreign_key=_foreign_key(reference),
-        values=_values(kinds),
+        values=_values(kinds) or _enumerated(definition),
     )
 
 
@@ -158,6 +158,14 @@ def _foreign_key(reference: exp.Reference | None) -> ForeignKey | None:
         return None
     parts = reference.this.expressions if isinstance(reference.this, exp.Schema) else []
     return ForeignKey(table.name, parts[0].name if parts else "")
+
+
+def _enumerated(definition: exp.ColumnDef) -> tuple[str, ...]:
+    """Return the values of an ENUM or SET type."""
+    kind = definition.kind
+    if kind is None or kind.this not in (exp.DataType.Type.ENUM, exp.DataType.Type.SET):
+        return ()
+    return tuple(one.name for one in kind.find_all(exp.Literal))
 
 
 def _values(kinds: Sequence[Any]) -> tuple[str, ...]:

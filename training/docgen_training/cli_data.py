@@ -64,14 +64,20 @@ def teach(seeds: Path, teacher: str, model: str, batch: int, threads: int, out: 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--mends", type=FILE, help="What a reviewer replaced: JSON lines {table, column, old, new}.")
 @click.option("--show", default=3, show_default=True, help="Places to print for each fault.")
 @click.option("--out", type=OUT, required=True)
-def curate(files: tuple[Path, ...], show: int, out: Path) -> None:
+def curate(files: tuple[Path, ...], mends: Path | None, show: int, out: Path) -> None:
     """Drop texts that break a rule of the house, and near-duplicate tables."""
+    from docgen_training.curate import Mend, mended, read_mends
     from docgen_training.curate import curate as choose
     from docgen_training.records import read_records, write_records
 
-    done = choose(chain.from_iterable(read_records(path) for path in files))
+    applied: list[Mend] = []
+    records = chain.from_iterable(read_records(path) for path in files)
+    wanted = read_mends(mends) if mends else []
+    done = choose(mended(records, wanted, applied))
+    click.echo(f"{len(applied):6} of {len(wanted)} mends", err=True)
     for fault, count in done.found.most_common():
         click.echo(f"{count:6} {fault}", err=True)
         for place in done.examples.get(fault, [])[:show]:

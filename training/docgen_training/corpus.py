@@ -84,11 +84,15 @@ def house_records(records: Iterable[Record]) -> Iterator[Record]:
     """
     for record in records:
         table = record.table
-        columns = tuple(replace(column, description=_house_text(column.description)) for column in table.columns)
+        columns = tuple(
+            replace(column, description=_house_text(column.description)) for column in table.columns
+        )
         bare = replace(table, columns=tuple(replace(column, description="") for column in columns))
         near = neighbours(bare)
         kept = tuple(
-            replace(column, description="") if faults(replace(bare, columns=columns), column, near) else column
+            replace(column, description="")
+            if faults(replace(bare, columns=columns), column, near)
+            else column
             for column in columns
         )
         if sum(bool(column.description) for column in kept) >= _LEAST_DESCRIBED:

@@ -5,18 +5,21 @@ docgen-train curate training/runs/teacher.jsonl.xz --out training/teacher/tables
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from docgen_plugin.claims import Evidence, invented_literal, neighbours, strip_units
+from docgen_plugin.errors import DocgenError
 from docgen_plugin.grounding import UNCLEAR, is_opaque
 from docgen_plugin.model import Column, Table
 from docgen_plugin.words import name_words, plural, singular, split_identifier
 from docgen_training.records import Record
 
-__all__ = ["Curation", "curate", "faults"]
+__all__ = ["Curation", "Mend", "curate", "faults", "mended", "read_mends"]
 
 _MOST_COLUMN_WORDS = 25
 _MOST_TABLE_WORDS = 34
@@ -28,6 +31,16 @@ _FORBIDDEN = re.compile(
 _ARTICLE = re.compile(r"^(?:the|a|an) ", re.IGNORECASE)
 _WORD = re.compile(r"[a-z0-9]+")
 _SILENT = frozenset("the of a an for in to is and or by at on".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """A text that a reviewer replaced; an empty column is the table's own description."""
+
+    table: str
+    column: str
+    old: str
+    new: str
 
 
 @dataclass(slots=True)
@@ -89,6 +102,48 @@ def _near(table: Table) -> frozenset[str]:
     return neighbours(
         replace(table, columns=tuple(replace(column, description="") for column in table.columns))
     )
+
+
+def read_mends(path: Path) -> list[Mend]:
+    """Return the mends of a file of JSON lines {"table", "column", "old", "new"}.
+
+    Raises:
+        DocgenError: naming file and line, for a line that is no mend.
+    """
+    found = []
+    try:
+        lines = path.read_text("utf-8").rstrip("\n").split("\n")
+    except (OSError, UnicodeDecodeError) as err:
+        raise DocgenError(f"{path}: cannot be read: {err}") from err
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(Mend(**json.loads(line)))
+        except (ValueError, TypeError) as err:
+            raise DocgenError(f"{path}:{number}: not a mend: {err}") from err
+    return found
+
+
+def mended(
+    records: Iterable[Record], mends: Sequence[Mend], applied: list[Mend] | None = None
+) -> Iterator[Record]:
+    """Yield the records with the mends done where the old text still stands; those are added to `applied`."""
+    by_place = {(mend.table, mend.column, mend.old): mend for mend in mends}
+
+    def text(table: str, column: str, old: str) -> str:
+        mend = by_place.get((table, column, old))
+        if mend is None:
+            return old
+        if applied is not None:
+            applied.append(mend)
+        return mend.new
+
+    for record in records:
+        table = record.table
+        columns = tuple(
+            replace(one, description=text(table.name, one.name, one.description)) for one in table.columns
+        )
+        said = text(table.name, "", table.description)
+        yield replace(record, table=replace(table, columns=columns, description=said))
 
 
 def curate(records: Iterable[Record]) -> Curation:

@@ -28,7 +28,7 @@ __all__ = ["Harvest", "harvest", "one_line", "write_harvests"]
 _SCHEMA_FILES = (".json", ".yaml", ".yml")
 _DBT_FILES = ("dbt_project.yml", "dbt_project.yaml")
 _EMPTY = re.compile(
-    r"(?:to ?do|tbd|tba|fixme|n/?a|none|null|nil|unknown|undefined|xxx+|lorem ipsum.*|"
+    r"(?:to ?do|tbd|tba|fixme|n[/.]?a|none|null|nil|unknown|undefined|xxx+|lorem ipsum.*|"
     r"(?:no |add |missing |insert )?(?:a )?(?:description|documentation|comment)s?(?: here)?|placeholder|"
     r"(?:to be|not yet) (?:defined|documented|determined|described|done|added)|"
     r"\{\{[^{}]*\}\}|[\W_]*)[\W_]*",
@@ -64,17 +64,17 @@ def harvest(source: str, terms: Terms, name: str = "", least: int = 1) -> Harves
     Raises:
         DocgenError: when the source cannot be read, or its licence is unknown or not accepted.
     """
-    path = _path(source)
+    terms.check()  # before anything is opened: a refusal should cost nothing
+    path = None if "://" in source or "\0" in source else Path(source).expanduser()
     if path is not None and path.suffix.lower() in _SCHEMA_FILES and path.name not in _DBT_FILES:
         found = read_schemas(path)
         license_ = terms.settle(str(path), found.license, path.parent)
         own, tables, notes = found.source, found.tables, found.notes
     else:
-        # before the source is opened: a refusal should cost nothing
-        license_ = terms.settle(_shown(source), "", path)
         config = load_config(Path.cwd() if path is None else path if path.is_dir() else path.parent)
         catalog = read_catalog(source, config)
         require_choice(catalog, config)
+        license_ = terms.settle(catalog.source, "", path)
         own, notes = catalog.source, catalog.notes
         tables = tuple(chosen_tables(catalog.tables, config))
     own = name or own
@@ -97,8 +97,8 @@ def write_harvests(out: Path, harvests: Iterable[Harvest]) -> int:
         raise DocgenError(f"{out}: cannot be written: {err.strerror or err}") from err
 
 
-def one_line(text: str, name: str) -> str:
-    r"""Return a description on one line, or "" where it is a placeholder or its place's own name.
+def one_line(text: str, *names: str) -> str:
+    r"""Return a description on one line, or "" where it is a placeholder or one of its place's names.
 
     >>> one_line("When the order\n  was placed.", "ordered_at"), one_line("Order ID", "order_id")
     ('When the order was placed.', '')
@@ -106,20 +106,9 @@ def one_line(text: str, name: str) -> str:
     ('', '', 'Todo items of the user')
     """
     text = _encodable(" ".join(text.split()))
-    if _EMPTY.fullmatch(text) or _UNFINISHED.match(text) or split_identifier(text) == split_identifier(name):
+    if _EMPTY.fullmatch(text) or _UNFINISHED.match(text):
         return ""
-    return text
-
-
-def _path(source: str) -> Path | None:
-    """Return the path that a source is, None for a URL."""
-    return None if "://" in source or "\0" in source else Path(source).expanduser()
-
-
-def _shown(source: str) -> str:
-    """Return a source as it may be shown: of a URL the scheme alone, for the rest may hold a password."""
-    scheme, mark, _ = source.partition("://")
-    return f"{scheme.strip()}://..." if mark else source
+    return "" if split_identifier(text) in map(split_identifier, names) else text
 
 
 def _plain(table: Table, source: str) -> Table:
@@ -128,7 +117,7 @@ def _plain(table: Table, source: str) -> Table:
     return Table(
         key=f"{source}/{name}",
         name=name,
-        description=one_line(table.description, table.name),
+        description=one_line(table.description, name, name.rpartition(".")[2]),
         columns=tuple(_plain_column(column) for column in table.columns),
         upstream=table.upstream,
     )

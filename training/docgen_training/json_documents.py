@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
@@ -16,7 +17,9 @@ import yaml
 
 from docgen_plugin.errors import DocgenError
 
-__all__ = ["Document", "read_document"]
+__all__ = ["Document", "Schema", "list_at", "map_at", "read_document"]
+
+Schema = dict[str, Any]
 
 
 class _Loader(yaml.CSafeLoader):
@@ -24,13 +27,18 @@ class _Loader(yaml.CSafeLoader):
 
     yaml_implicit_resolvers = {}
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Return a mapping whose keys are all texts, as in JSON."""
+        found = super().construct_mapping(node, deep)
+        return {key if isinstance(key, str) else json.dumps(key): value for key, value in found.items()}
+
 
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("null", r"~|null|Null|NULL|", "~nN"),
     ("merge", r"<<", "<"),
 ):
-    _Loader.add_implicit_resolver(  # type: ignore[no-untyped-call]
+    _Loader.add_implicit_resolver(
         f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), [*_first, *([""] * (_tag == "null"))]
     )
 
@@ -38,16 +46,16 @@ for _tag, _pattern, _first in (
 class Document:
     """One parsed file."""
 
-    def __init__(self, path: Path, root: dict[str, Any]) -> None:
+    def __init__(self, path: Path, root: Schema) -> None:
         """Take the mapping that the file holds."""
         self.path = path
         self.root = root
         self.lost: dict[str, None] = {}  # references that lead out of the file, or nowhere; in order
         own = root.get("$id", root.get("id"))
         self._base = urldefrag(own)[0] if isinstance(own, str) else ""
-        self._ids: dict[str, Any] | None = None
+        self._ids: Schema | None = None
 
-    def mapping(self, *keys: str) -> dict[str, Any]:
+    def mapping(self, *keys: str) -> Schema:
         """Return what stands at a place of the file, empty where nothing does.
 
         Raises:
@@ -62,7 +70,7 @@ class Document:
                 raise DocgenError(f"{self.path}: {'/'.join(keys[:number])} is not a mapping")
         return dict(node)
 
-    def follow(self, node: Any) -> dict[str, Any]:
+    def follow(self, node: Any) -> Schema:
         """Return what a chain of `$ref`s ends at; empty when it leads out of the file, nowhere or in a circle."""
         seen = set()
         while isinstance(node, dict) and isinstance(node.get("$ref"), str):
@@ -104,10 +112,23 @@ class Document:
             waiting.extend(node.values())
             for key in ("$id", "id"):
                 if isinstance(node.get(key), str):
-                    yield urljoin(self._base, node[key]).removesuffix("#"), node
+                    with suppress(ValueError):  # an example may hold anything
+                        yield urljoin(self._base, node[key]).removesuffix("#"), node
             for key in ("$anchor", "$dynamicAnchor"):
                 if isinstance(node.get(key), str):
                     yield f"{self._base}#{node[key]}", node
+
+
+def list_at(node: Any, key: str) -> list[Any]:
+    """Return the list that a mapping has under a key; an empty one where something else stands there."""
+    value = node.get(key) if isinstance(node, dict) else None
+    return value if isinstance(value, list) else []
+
+
+def map_at(node: Any, key: str) -> Schema:
+    """Return the mapping that a mapping has under a key; an empty one where something else stands there."""
+    value = node.get(key) if isinstance(node, dict) else None
+    return value if isinstance(value, dict) else {}
 
 
 def _pointed(node: Any, pointer: str) -> Any:

@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from docgen_plugin.console import visible
 from docgen_plugin.errors import DocgenError
 
 __all__ = ["PERMISSIVE", "Terms", "license_file", "recognise", "spdx"]
@@ -31,7 +32,7 @@ PERMISSIVE = tuple(_SPELLINGS)
 
 _BY_SPELLING = {one: name for name, others in _SPELLINGS.items() for one in others.split()}
 _FILLING = re.compile(r"\b(?:the|licen[cs]e|version|v(?=\.?\s?\d))\b|\bv(?=\d)|[^a-z0-9.]+")
-_OPERATOR = re.compile(r"(\s+(?:AND|OR)\s+)")  # of an SPDX expression
+_OPERATOR = re.compile(r"(\s+(?:AND|OR)\s+|[()])")  # of an SPDX expression
 
 # sentences from the licences' own texts, as `_flat` leaves them; a tuple wants all of its sentences
 _BSD = (
@@ -89,8 +90,8 @@ _TELLTALES: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _WEAKER = {"BSD-4-Clause": ("BSD-2-Clause", "BSD-3-Clause"), "BSD-3-Clause": ("BSD-2-Clause",)}
 
-_PLAIN = re.compile(r"(?:(?:un)?licen[cs]e|copying)(?:\.(?:txt|md|rst))?", re.IGNORECASE)
-_VARIANT = re.compile(r"(?:licen[cs]e|copying)[-._]\w.*", re.IGNORECASE)
+# LICENSE, license.md, UNLICENSE, COPYING; LICENSE-MIT, LICENSE.docs.txt, but not license_check.py
+_FILE = re.compile(r"(?i:(?:un)?licen[cs]e|copying)(?:\.(?i:txt|md|rst))?|(?:LICEN[CS]E|COPYING)[-._]\w.*")
 _MOST_CHARACTERS = 1_000_000
 
 
@@ -99,12 +100,16 @@ def spdx(name: str) -> str:
 
     >>> spdx("Apache License, Version 2.0"), spdx("the mit licence"), spdx("CC BY 4.0"), spdx("internal")
     ('Apache-2.0', 'MIT', 'CC-BY-4.0', 'internal')
-    >>> spdx("mit OR apache-2.0")
-    'MIT OR Apache-2.0'
+    >>> spdx("(mit OR apache-2.0) AND isc")
+    '(MIT OR Apache-2.0) AND ISC'
     """
+    return "".join(_BY_SPELLING.get(_squeezed(part), part) for part in _split(name))
+
+
+def _split(name: str) -> list[str]:
+    """Return the names of an SPDX expression and, between each two, what joins them; a plain name stays whole."""
     name = " ".join(name.split())
-    parts = _OPERATOR.split(name)
-    return "".join(_BY_SPELLING.get(_squeezed(part), part) for part in parts)
+    return _OPERATOR.split(name) if re.search(r" (?:AND|OR) ", name) else [name]
 
 
 def _squeezed(name: str) -> str:
@@ -134,6 +139,7 @@ def license_file(folder: Path) -> tuple[str, Path] | None:
     """Return the licence of the nearest LICENSE or COPYING file, "" where it is unknown, and the file.
 
     The folder itself is looked at, then those above it, up to the root of the repository (the folder with `.git`).
+    Of several files beside each other all hold: one may be meant for the code and another for the texts.
 
     Raises:
         DocgenError: when such a file cannot be read.
@@ -144,8 +150,7 @@ def license_file(folder: Path) -> tuple[str, Path] | None:
             names = sorted(path for path in place.iterdir() if path.is_file()) if place.is_dir() else []
         except OSError:  # a folder above that is not ours to list
             return None
-        files = [path for path in names if _PLAIN.fullmatch(path.name)]
-        files = files or [path for path in names if _VARIANT.fullmatch(path.name)]
+        files = [path for path in names if _FILE.fullmatch(path.name)]
         if files:
             return _of_files(files)
         if (place / ".git").exists():
@@ -176,6 +181,15 @@ class Terms:
     given: str = ""
     allowed: tuple[str, ...] = ()
 
+    def check(self) -> None:
+        """Return nothing when no licence was given, or one that is accepted.
+
+        Raises:
+            DocgenError: when it is not.
+        """
+        if self.given.strip():
+            self._accepted("--license", self.given)
+
     def settle(self, where: str, stated: str, folder: Path | None) -> str:
         """Return the licence for a source: the given one, else what it states, else that of its LICENSE file.
 
@@ -197,12 +211,12 @@ class Terms:
     def _accepted(self, where: str, name: str) -> str:
         name = spdx(name)
         known = {_squeezed(one) for one in (*PERMISSIVE, *map(spdx, self.allowed))}
-        parts = [part.strip("() ") for part in _OPERATOR.split(name)[::2]]
+        parts = [part for part in _split(name)[::2] if part]
         if _squeezed(name) in known or all(_squeezed(part) in known for part in parts):
             return name
         raise DocgenError(
             f"{where}: the licence {name!r} is none of {', '.join(PERMISSIVE)}; "
-            f"if you may train on such texts, add --allow-license {shlex.quote(name)}"
+            f"if you may train on such texts, add --allow-license {visible(shlex.quote(name))}"
         )
 
 

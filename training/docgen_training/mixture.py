@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -37,10 +38,12 @@ class Mixture:
         """Read the rows; from the progress `style_from` on, the style shares are drawn from alone.
 
         Raises:
-            DocgenError: when a file cannot be read, or the files' rows differ in width.
+            DocgenError: when a file cannot be read, the files' rows differ in width, or no file has a share at the start.
         """
         self._shares = shares
         self._style_from = style_from if any(share.style for share in shares) else 1.0
+        if self._style_from > 0 and not any(share.start for share in shares):
+            raise DocgenError("--data: no file has a share of the first batches; give one a share above 0")
         self._draw = np.random.default_rng(seed)
         self._rows = [_load_rows(share.path) for share in shares]
         widths = {rows["tokens"].shape[1] for rows in self._rows}
@@ -81,9 +84,9 @@ class Mixture:
 
 def _load_rows(path: Path) -> dict[str, Any]:
     try:
-        with np.load(path) as stored:
+        with path.open("rb") as file, np.load(file) as stored:
             return {name: stored[name] for name in _ARRAYS}
-    except (OSError, ValueError, KeyError) as err:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as err:
         raise DocgenError(
             f"{path}: not a file of encoded rows: {err}; make it with `docgen-train encode`"
         ) from err

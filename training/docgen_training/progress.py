@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 __all__ = ["Reporter", "plot_losses"]
 
 _LINE_EVERY_S = 30.0
+_TELLING = 0.002  # part of the budget from which on the time left can be told
 _RECENT = 50  # steps that the shown speed is a mean of
 
 
@@ -48,7 +49,9 @@ class Reporter:
         self._recent.append((spent_s, tokens))
         (from_s, from_tokens), (to_s, to_tokens) = self._recent[0], self._recent[-1]
         rate = (to_tokens - from_tokens) / (to_s - from_s) if to_s > from_s else tokens / max(spent_s, 1e-9)
-        text = f"step {step}  {tokens / 1e6:.2f}M tokens  loss {loss:.3f}  {rate:,.0f} tok/s  {_span(left_s)} left"
+        text = f"step {step}  {tokens / 1e6:.2f}M tokens  loss {loss:.3f}  {rate:,.0f} tok/s"
+        if progress > _TELLING:
+            text += f"  {_span(left_s)} left"
         if self._unit:
             text += f"  {rate * self._unit:.0%} of the card"
         if self._bar and self._task is not None:

@@ -129,7 +129,7 @@ def read_texts(path: Path, tables: Sequence[Table]) -> Texts:
         DocgenError: naming the file, when it cannot be read or lacks a column.
     """
     try:
-        rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+        rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
         found = {(row["table"], row["column"]): str(row["text"]) for row in rows}
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise DocgenError(f'{path}: wants lines {{"table", "column", "text"}}: {err!r}') from err

@@ -40,9 +40,10 @@ def read_votes(path: Path, study: Study) -> list[Vote]:
     rows = {pair.row for pair in study.pairs if not pair.same}
     votes: dict[int, Vote] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # spreadsheets put a mark before UTF-8
             reader = csv.DictReader(file)
-            for line, row in enumerate(reader, 2):
+            for row in reader:
+                line = reader.line_num
                 votes_row = _vote(path, line, row, rows)
                 if votes_row is None:
                     continue
@@ -78,8 +79,16 @@ def count_votes(study: Study, votes: Sequence[Vote], seed: int = 1) -> dict[str,
 
     A row where both systems say the same counts as a tie of every rater, and is left out of agreement. `decided` is
     wins / (wins + losses) of the first system, 0 to 1; its interval is the middle 95 % of a bootstrap over tables.
+
+    Raises:
+        DocgenError: when a rater votes on a row twice, as two sheets of one name do.
     """
     pairs, first = study.pairs, study.system
+    for (rater, row), times in Counter((vote.rater, vote.row) for vote in votes).items():
+        if times > 1:
+            raise DocgenError(
+                f"{rater}: two sheets of this name vote on row {row}: name each after its rater"
+            )
     by_row = {pair.row: pair for pair in pairs}
     raters = sorted({vote.rater for vote in votes})
     report: dict[str, Any] = {"system": first, "raters": raters, "rivals": {}}
@@ -100,7 +109,7 @@ def count_votes(study: Study, votes: Sequence[Vote], seed: int = 1) -> dict[str,
             "interval": _interval(outcomes, seed),
             "by_rater": {
                 rater: {
-                    **_counts([one for one in outcomes if one[1] == rater]),
+                    **_counts([one for one in outcomes + tied if one[1] == rater]),
                     "decided": _share([one for one in outcomes if one[1] == rater]),
                 }
                 for rater in raters
@@ -173,12 +182,10 @@ def _agreement(votes: Sequence[Vote], raters: Sequence[str]) -> dict[str, float 
     for vote in votes:
         by_row.setdefault(vote.row, {})[vote.rater] = vote.choice
     whole = [list(found.values()) for found in by_row.values() if len(found) == len(raters)]
+    paired = [found for found in by_row.values() if len(found) > 1]  # alpha looks at no others
     table = np.array([[row.count(choice) for choice in choices] for row in whole])
     grid = np.array(
-        [
-            [choices.index(found[rater]) if rater in found else np.nan for found in by_row.values()]
-            for rater in raters
-        ],
+        [[choices.index(found[rater]) if rater in found else np.nan for found in paired] for rater in raters],
         dtype=float,
     )
     kappa = fleiss_kappa(table) if len(table) else float("nan")
