@@ -87,12 +87,14 @@ class Wording:
         import numpy as np
 
         self.trees = tuple(trees)
-        self.openers = tuple(openers)
+        # a vocabulary may lack the letters of an opener: then any word may open
+        self.openers = tuple(openers) if any(tree.root.children for tree in openers) else self.trees
         self.marks = marks
         self.wanted = tuple(wanted)
         self.weights = weights
-        self.first = self._ids(self.openers, set())
-        self.after_pause = self._ids(self.trees, set())
+        begins = any(tree.root.children for tree in self.openers)
+        self.first = self._ids(self.openers, set() if begins else set(marks.ends))
+        self.after_pause = self._ids(self.trees, set() if begins else set(marks.ends))
         self.after_word = self._ids(
             self.trees, {*marks.pauses, *marks.stops, *marks.possessive[:1], *marks.ends}
         )
@@ -107,6 +109,16 @@ class Wording:
             allowed[list(tree.root.children)] = True
         allowed[list(others)] = True
         return np.flatnonzero(allowed)
+
+
+def _joined(ids: NDArray[np.intp], others: Iterable[int]) -> NDArray[np.intp]:
+    """Return ascending ids with a few others put among them."""
+    import numpy as np
+
+    new = np.array(sorted(others), np.intp)
+    places = ids.searchsorted(new)
+    fresh = ids[np.minimum(places, len(ids) - 1)] != new
+    return np.insert(ids, places[fresh], new[fresh])
 
 
 class Said:
@@ -139,7 +151,8 @@ class Said:
                 value = weights.wanted if number in self._open else weights.again
                 added.update(dict.fromkeys(tree.root.children, value))
             # no word twice in a row, whatever its case
-            for number in self._last | {number for number, node in self._reached if node.ends}:
+            ended = {number for number, node in self._reached if node.ends} if self._nodes else self._last
+            for number in ended:
                 added.update(dict.fromkeys(self._wording.wanted[number].root.children, _NEVER))
             added[self._begun] = _NEVER
             if self._open and len(self._open) * 3 > len(self._wording.wanted):
@@ -186,7 +199,7 @@ class Said:
         if not any(node.ends for _, node in self._nodes):
             self._allowed = np.array(sorted(following), np.intp)
         elif following:
-            self._allowed = np.union1d(wording.after_word, np.array(sorted(following), np.intp))
+            self._allowed = _joined(wording.after_word, following)
         else:
             self._allowed = wording.after_word
 

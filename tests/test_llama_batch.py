@@ -62,7 +62,7 @@ def _plain(context: NativeContext, rules: Rules, prefix: tuple[int, ...], asked:
         scores[rules.banned] = -np.inf
         if said:
             kept = np.full_like(scores, -np.inf)
-            kept[said.allowed()] = scores[said.allowed()]
+            kept[said.allowed()] = said.weigh(scores[said.allowed()])
             scores = kept
         best = int(scores.argmax())
         if said:
