@@ -26,7 +26,14 @@ from docgen_plugin.concepts import Lexicon, lexicon
 from docgen_plugin.model import Catalog, Column, Table
 from docgen_plugin.readings import frequencies, read_shortening, segments
 from docgen_plugin.support import unsupported
-from docgen_plugin.words import abbreviations, display_forms, entity_words, name_words, split_identifier
+from docgen_plugin.words import (
+    abbreviations,
+    display_forms,
+    entity_words,
+    is_shortening,
+    name_words,
+    split_identifier,
+)
 
 __all__ = ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"]
 
@@ -104,7 +111,7 @@ def _is_noise(word: str) -> bool:
     """Return whether letters make no word: no vowel among them, no known abbreviation, no reading as a shortening."""
     if len(word) < 2 or not word.isascii() or not word.isalpha() or _VOWEL.search(word):
         return False
-    if word in abbreviations() or word in display_forms() or word in frequencies():
+    if is_shortening(word) or word in display_forms() or word in frequencies():
         return False
     return not (read_shortening(word) or segments(word, abbreviations()))
 

@@ -295,19 +295,24 @@ def _choose(
     scores[rows, best] = top
     for row, one in enumerate(said):
         if one is not None:
-            best[row], margins[row] = _best_of(scores[row], one)
+            best[row], margins[row] = _best_of(scores[row], one, rules)
             one.say(int(best[row]))
     logprobs = scores[rows, best] - total
     return best.tolist(), logprobs.tolist(), margins.tolist()
 
 
-def _best_of(scores: Logits, said: Said) -> tuple[int, float]:
-    """Return the best id that may follow and its lead over the next one, infinite where nothing else may."""
+def _best_of(scores: Logits, said: Said, rules: Rules) -> tuple[int, float]:
+    """Return the best id that may follow and its lead over the next one, infinite where nothing else may.
+
+    Where all that may follow is banned, the answer ends.
+    """
     import numpy as np
 
     ids = said.allowed()
     kept = said.weigh(scores[ids])
     at = int(kept.argmax())
     top = kept[at]
+    if not np.isfinite(top):
+        return min(rules.ends), np.inf
     kept[at] = -np.inf
     return int(ids[at]), float(top - kept.max()) if len(ids) > 1 else np.inf

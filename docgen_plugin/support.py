@@ -197,7 +197,8 @@ def _forms(word: str) -> frozenset[str]:
 def _telling(table: Table, column: Column) -> list[str]:
     """Return the words of a column's name that say more than what kind of column it is, the table's own left out."""
     words = [word for word in name_words(column.name) if word.isalpha() and word not in _ROLES]
-    return [word for word in words if word not in entity_words(table.name)]
+    own = entity_words(table.name)
+    return [word for word in words if word not in own]
 
 
 def _words_held(evidence: Evidence) -> frozenset[str]:

@@ -17,6 +17,7 @@ __all__ = [
     "entity_words",
     "expand",
     "family",
+    "is_shortening",
     "name_words",
     "plural",
     "singular",
@@ -168,10 +169,15 @@ def _readings() -> dict[str, tuple[tuple[frozenset[str], tuple[str, ...]], ...]]
     return {short: tuple(sorted(lines, key=lambda line: not line[0])) for short, lines in found.items()}
 
 
-def _beside(word: str, words: list[str]) -> tuple[str, ...]:
+def _beside(word: str, words: frozenset[str]) -> tuple[str, ...]:
     """Return what a shortening means beside the other words of its name, () where no line says."""
-    others = {other for other in words if other != word}
-    return next((long for near, long in _readings().get(word, ()) if not near or near & others), ())
+    lines = () if word in _LAYERS else _readings().get(word, ())
+    return next((long for near, long in lines if not near or not near.isdisjoint(words - {word})), ())
+
+
+def is_shortening(word: str) -> bool:
+    """Return whether a word of a name is a listed shortening, lower case."""
+    return word in abbreviations() or word in _readings()
 
 
 @lru_cache(maxsize=50_000)
@@ -205,8 +211,9 @@ def expand(words: list[str]) -> list[str]:
     """
     expansions = _expansions()
     written: list[str] = []
+    beside = frozenset(words)
     for index, word in enumerate(words):
-        parts = _beside(word, words) or expansions.get(word) or _reading(word) or _read_letters(word)
+        parts = _beside(word, beside) or expansions.get(word) or _reading(word) or _read_letters(word)
         if word == "no":
             # "order_no" is a number, "no_show" is not
             parts = ("number",) if index and index == len(words) - 1 else ("no",)
@@ -229,6 +236,7 @@ def name_words(name: str) -> tuple[str, ...]:
     return tuple(expand(split_identifier(name)))
 
 
+@lru_cache(maxsize=10_000)
 def entity_words(table_name: str) -> tuple[str, ...]:
     """Return the words for what one row of a table is: no layer prefix or source name, last word singular.
 

@@ -18,6 +18,12 @@ NAMES = [
     ("order_no", "order number"),
     ("no_show", "no show"),
     ("ship_to_city", "ship to city"),  # a word of its own is not an abbreviation
+    ("cst_ctr", "cost center"),  # read by the words beside it
+    ("exp_cat_amt", "expense category amount"),
+    ("exp_dt", "expiration date"),
+    ("shft_ptrn", "shift pattern"),  # in no list: read by their letters
+    ("WRTHRS", "wrthrs"),  # no reading: left as it is
+    ("STNCD", "station code"),  # run together
 ]
 
 
