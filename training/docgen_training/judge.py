@@ -171,13 +171,15 @@ class Planted:
 def plant(tables: Sequence[Table], names: Sequence[str], each: int, seed: int) -> Planted:
     """Return the tables with `each` opaque columns planted at random places of every one, drawn from `names`.
 
-    A planted column carries a marker text, so that it is asked about as a described one.
+    A planted column carries the honest answer as its description, so that it is asked about as a described one; columns
+    that the documentation itself calls unclear count as planted.
     """
     draw = random.Random(seed)
     planted, places = [], set()
     for table in tables:
         own = {column.name.lower() for column in table.columns}
         columns = list(table.columns)
+        places |= {(table.key, column.name) for column in columns if column.description == UNCLEAR}
         for name in draw.sample(sorted(set(names)), min(each * 3, len(set(names)))):
             if name.lower() in own or len(columns) == len(table.columns) + each:
                 continue

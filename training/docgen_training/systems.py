@@ -14,7 +14,7 @@ from pathlib import Path
 from docgen_plugin.concepts import lexicon, printed
 from docgen_plugin.config import Config
 from docgen_plugin.errors import DocgenError
-from docgen_plugin.generate import Generator, load
+from docgen_plugin.generate import Answer, Generator, TableRequest, load
 from docgen_plugin.model import Catalog, Column, Table
 from docgen_plugin.pipeline import suggest
 from docgen_plugin.store import Ledger
@@ -62,6 +62,21 @@ def dictionary_text(table: Table, column: Column) -> str:
     return hints[0] if hints else template_text(table, column)
 
 
+class _Kept:
+    """A generator that outlives the run that uses it: `suggest` closes what it loaded."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+        self.name, self.device = generator.name, generator.device
+        self.bespoke = getattr(generator, "bespoke", False)
+
+    def describe(self, requests: Iterable[TableRequest]) -> Iterator[Answer]:
+        return self._generator.describe(requests)
+
+    def close(self) -> None:
+        """Leave it open."""
+
+
 def served_texts(
     generator: Generator, tables: Sequence[Table], config: Config
 ) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
@@ -72,7 +87,7 @@ def served_texts(
     wanted = {(table.key, column.name) for table, column in described(tables)}
     with tempfile.TemporaryDirectory() as scratch, Ledger(Path(scratch) / "ledger.db") as ledger:
         catalog = Catalog("evaluation", "records", tuple(map(bare, tables)))
-        suggest("evaluation", config, ledger, lambda: generator, catalog=catalog)
+        suggest("evaluation", config, ledger, lambda: _Kept(generator), catalog=catalog)
         found = [row.suggestion for row in ledger.rows("evaluation")]
     kept = [one for one in found if (one.ref.table, one.ref.column) in wanted]
     return (
