@@ -35,6 +35,10 @@ _KEPT_AFTER_S = 2.0
 _STANDS = ("accepted", "edited", "applied")
 _CONFIDENCE = {"inherited": 0.95, "reused": 0.9, "composed": 0.85}
 _DICTIONARY_LOGPROB = -0.7  # taken for a text of the dictionary: below what the model is sure of
+# Our own model's sentence is taken above these mean log-probabilities (nats a token); below, what the dictionary nearly knows
+# or the least that the name says is the better text: training/LOG.md, "When the model's sentence is taken".
+_SURE_BESIDE_HINT = -0.55
+_SURE_ALONE = -0.8
 _PLAIN_LOGPROB = (
     -1.4
 )  # of the least that a name says: to be looked at, never accepted in bulk with a threshold
@@ -322,7 +326,12 @@ class _Run:
         table, column, hints = asked.table, asked.column, asked.hints
         verdict = self.checker.check(table, column, answer.text, answer.logprob, hints, self.strict)
         suggestion = replace(_suggestion(table, column, verdict), model=self.model, logprob=answer.logprob)
-        if verdict.origin == "unclear":
+        unsure = (
+            self.strict
+            and column is not None
+            and answer.logprob < (_SURE_BESIDE_HINT if hints else _SURE_ALONE)
+        )
+        if verdict.origin == "unclear" or unsure:
             suggestion = (
                 self._fallback(table, column, hints) or self._plain(table, column, answer) or suggestion
             )
