@@ -37,8 +37,8 @@ _CONFIDENCE = {"inherited": 0.95, "reused": 0.9, "composed": 0.85}
 _DICTIONARY_LOGPROB = -0.7  # taken for a text of the dictionary: below what the model is sure of
 # Our own model's sentence is taken above these mean log-probabilities (nats a token); below, what the dictionary nearly knows
 # or the least that the name says is the better text: training/LOG.md, "When the model's sentence is taken".
-_SURE_BESIDE_HINT = -0.55
-_SURE_ALONE = -0.8
+_SURE_BESIDE_HINT = -0.25
+_SURE_ALONE = -0.45
 _PLAIN_LOGPROB = (
     -1.4
 )  # of the least that a name says: to be looked at, never accepted in bulk with a threshold

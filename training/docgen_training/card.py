@@ -75,7 +75,7 @@ def write_card(
         "",
         "## Training",
         "",
-        f"`training/run.sh`: {losses['tokens'] / 1e6:.1f} million tokens in {plan['minutes']:g} minutes on "
+        f"The last run: {losses['tokens'] / 1e6:.1f} million tokens in {plan['minutes']:g} minutes on "
         f"{plan['threads']} CPU thread(s), bf16, Muon ({plan['learning_rate']:g}) and AdamW ({plan['embedding_rate']:g}), "
         f"{plan['rows']} rows of 512 tokens a step, seed {plan['seed']}; last mean loss "
         f"{losses['losses'][-1][1]:.3f} nats a token of the mixture.",
@@ -95,7 +95,7 @@ def write_card(
         "",
         *_tests(found),
         "",
-        *(report_lines(votes)[2:] if votes else []),
+        *(["## Blind study", "", *report_lines(votes)[2:]] if votes else []),
         "## Limits",
         "",
         _LIMITS,
