@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def _train(*arguments):
-    command = [Path(sys.executable).with_name("docgen-train"), *map(str, arguments)]
+    command = [str(Path(sys.executable).with_name("docgen-train")), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
 
 

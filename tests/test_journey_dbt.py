@@ -149,14 +149,14 @@ def check_comments(root: Path, url: str, sql: str, schema: str) -> None:
     }
 
 
-def editable(root: Path, rows: dict[ColumnRef, Any], prefix: str) -> tuple[ColumnRef, str, str]:
-    """Return a place of our own making whose text stands on one line of one file, once in the project."""
-    files = property_files(root)
+def editable(root: Path, rows: dict[ColumnRef, Any], apart: str) -> tuple[ColumnRef, str, str]:
+    """Return a model's place of our own making whose text stands on one line, once in the project, and not in `apart`."""
+    files = {name: text for name, text in property_files(root).items() if not name.endswith(apart)}
     lines = Counter(line.strip() for text in files.values() for line in text.splitlines())
     for ref, row in sorted(rows.items()):
         line = f"description: {row.text}"
         texts = [one for one in rows.values() if one.text == row.text]
-        if row.state == "applied" and ref.table.startswith(prefix) and lines[line] == len(texts) == 1:
+        if row.state == "applied" and ref.table.startswith("model.") and lines[line] == len(texts) == 1:
             return ref, line, next(name for name, text in files.items() if line in text)
     raise AssertionError("no text stands alone")
 
@@ -179,7 +179,7 @@ def check_that_a_persons_words_stay(journey: Journey) -> None:
     """Edit what was applied, and write where a suggestion was accepted meanwhile: both stay as they are."""
     root = journey.folder
     rows = ledger_rows(root / LEDGER, SOURCE)
-    ref, line, name = editable(root, rows, "model.trade.stg_")
+    ref, line, name = editable(root, rows, "_marts__models.yml")
     file = root / name
     text = file.read_bytes().decode()
     edited = re.sub(rf"{re.escape(line)}(?=\r?\n)", f'description: "{BY_A_PERSON}"', text)
