@@ -18,6 +18,7 @@ from typing import Any
 
 from docgen_plugin.errors import ConfigError
 from docgen_plugin.model import Column, Table
+from docgen_plugin.prefixes import own_name
 from docgen_plugin.words import (
     FAMILIES,
     display_forms,
@@ -152,7 +153,7 @@ class Lexicon:
 
     def knows(self, table: Table, column: Column) -> bool:
         """Return whether a column's name is known exactly; the glossary's types are meant, the dictionary's usual."""
-        entity, words = entity_words(table.name), name_words(column.name)
+        entity, words = entity_words(table.name), name_words(own_name(table, column))
         found = (self.column_match(entity, words, kind) for kind in (family(column.type), ""))
         typed, untyped = ((match if match and match.fit == 1.0 else None) for match in found)
         return typed is not None or (untyped is not None and not untyped.told)
@@ -172,7 +173,7 @@ class Lexicon:
         if column is None:
             known = self.entities.get(" ".join(entity))
             return Match(known.grain, 1.0) if known else None
-        match = self.column_match(entity, name_words(column.name), family(column.type))
+        match = self.column_match(entity, name_words(own_name(table, column)), family(column.type))
         if match and column.foreign_key and match.text.startswith("Identifier of the "):
             return replace(match, fit=1.0)  # the schema itself says what the name only suggests
         return match

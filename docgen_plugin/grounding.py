@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 from docgen_plugin.claims import (
@@ -24,6 +22,7 @@ from docgen_plugin.claims import (
 )
 from docgen_plugin.concepts import Lexicon, lexicon
 from docgen_plugin.model import Catalog, Column, Table
+from docgen_plugin.prefixes import own_name
 from docgen_plugin.readings import frequencies, read_shortening, segments
 from docgen_plugin.support import unsupported
 from docgen_plugin.words import (
@@ -42,7 +41,6 @@ _UNCLEAR_CONFIDENCE = 0.05
 _MOST_WORDS = 40
 _VALUE_CHARS = 24
 _TABLES_REMEMBERED = 256
-_LONGEST_PREFIX = 5
 
 # how much each finding takes from the confidence; set by hand, to be fitted to people's decisions later
 _DAMPING = {"echo": 0.6, "unit removed": 0.8, "example removed": 0.8, "shortened": 0.9}
@@ -116,21 +114,6 @@ def _is_noise(word: str) -> bool:
     return not (read_shortening(word) or segments(word, abbreviations()))
 
 
-@lru_cache(maxsize=1)
-def _shared_prefix(table: Table) -> str:
-    """Return the short prefix that stands before most of a table's columns ("po_"), "" when there is none."""
-    starts = Counter(column.name.partition("_")[0].lower() for column in table.columns if "_" in column.name)
-    prefix, count = starts.most_common(1)[0] if starts else ("", 0)
-    return f"{prefix}_" if len(prefix) < _LONGEST_PREFIX and count > max(2, len(table.columns) * 0.6) else ""
-
-
-def _own_name(table: Table, column: Column) -> str:
-    """Return a column's name without the prefix that it shares with its table's other columns."""
-    prefix = _shared_prefix(table)
-    bare = column.name[len(prefix) :] if prefix and column.name.lower().startswith(prefix) else column.name
-    return bare or column.name
-
-
 class Checker:
     """Checks answers against one catalog; what it needs of the other tables is read once."""
 
@@ -154,7 +137,7 @@ class Checker:
         if column is None:
             telling = any(not is_opaque(one.name) for one in table.columns)
             return self.unclear("opaque name") if is_opaque(table.name) and not telling else None
-        if column.foreign_key is not None or not is_opaque(_own_name(table, column)):
+        if column.foreign_key is not None or not is_opaque(own_name(table, column)):
             return None
         return None if self._lexicon.knows(table, column) else self.unclear("opaque name")
 

@@ -13,6 +13,7 @@ from functools import cache, lru_cache
 from docgen_plugin.claims import Evidence, supported_units
 from docgen_plugin.concepts import lexicon, printed
 from docgen_plugin.model import Column, Table
+from docgen_plugin.prefixes import own_name
 from docgen_plugin.readings import frequencies, voice
 from docgen_plugin.words import (
     abbreviations,
@@ -158,7 +159,7 @@ def openings(table: Table, column: Column | None) -> frozenset[str]:
     """
     if column is None:
         return frozenset({"one"})
-    words, kind = name_words(column.name), family(column.type)
+    words, kind = name_words(own_name(table, column)), family(column.type)
     if kind == "bool" or (not kind and words[:1] in (("is",), ("has",))):
         return frozenset({"true"})
     if kind in ("date", "ts"):
@@ -196,7 +197,7 @@ def _forms(word: str) -> frozenset[str]:
 
 def _telling(table: Table, column: Column) -> list[str]:
     """Return the words of a column's name that say more than what kind of column it is, the table's own left out."""
-    words = [word for word in name_words(column.name) if word.isalpha() and word not in _ROLES]
+    words = [word for word in name_words(own_name(table, column)) if word.isalpha() and word not in _ROLES]
     own = entity_words(table.name)
     return [word for word in words if word not in own]
 
@@ -245,7 +246,7 @@ def _held(word: str, evidence: Evidence) -> bool:
 
 def _is_own_key(column: Column, table: Table) -> bool:
     """Return whether a column alone may identify a row: declared so, or named "id", "key", "<entity> id"."""
-    words, entity = name_words(column.name), entity_words(table.name)
+    words, entity = name_words(own_name(table, column)), entity_words(table.name)
     named = words[-1:] and words[-1] in _OWN_KEYS and words[:-1] in ((), entity, entity[-1:])
     return table.key_columns == (column.name,) or column.unique or bool(named)
 
@@ -286,7 +287,11 @@ def plain_text(table: Table, column: Column) -> str:
     >>> [plain_text(table, column) for column in table.columns]
     ['Date of the seal check of the pump.', 'True when bypass applies to the pump.']
     """
-    words, entity, kind = name_words(column.name), printed(entity_words(table.name)), family(column.type)
+    words, entity, kind = (
+        name_words(own_name(table, column)),
+        printed(entity_words(table.name)),
+        family(column.type),
+    )
     known = [word for word in words if word.isalpha() or word.isdigit()]
     while len(known) > 1 and known[-1] in _FRAMED.get(kind, ()):
         known = known[:-1]
@@ -301,7 +306,7 @@ def plain_text(table: Table, column: Column) -> str:
         return f"{'Date' if kind == 'date' else 'Date and time'} of the {said} of the {entity}."
     if words[-1:] == ("id",) and len(known) > 1:
         return f"Identifier of the {printed(known[:-1])} of the {entity}."
-    if kind == "int" and known[-1] != singular(known[-1]):
+    if kind == "int" and any(word != singular(word) for word in (known[0], known[-1])):
         return f"Number of {said} of the {entity}."
     return f"{said[0].upper()}{said[1:]} of the {entity}."
 
