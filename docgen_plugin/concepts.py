@@ -77,6 +77,10 @@ def printed(words: Sequence[str]) -> str:
     return " ".join(forms.get(word, word) for word in words)
 
 
+# how a name asks for a yes or no
+_ASKING = frozenset(
+    "is are was were has have had can should must does do did not no use uses show hide enable disable".split()
+)
 _PARTICIPLES = frozenset(
     "sent paid made sold built run set lost left read shut held found born met won put cut done known begun bought "
     "brought caught dealt drawn kept laid led lent seen spent taken taught told thrown understood withdrawn written".split()
@@ -116,7 +120,10 @@ class Lexicon:
     _exact: dict[str, list[Concept]] = field(default_factory=dict)
     _patterns: dict[str, list[_Pattern]] = field(default_factory=dict)
 
+    _things: set[str] = field(default_factory=set)  # what an entity's name ends with
+
     def __post_init__(self) -> None:
+        self._things.update(name.split()[-1] for name in self.entities)
         for concept in self.concepts:
             for name in {" ".join(expand(name.split())) for name in concept.names}:
                 slots = _SLOT.findall(name)
@@ -148,8 +155,15 @@ class Lexicon:
                 if pattern.slot == "{other}" and form[-1] == "id" and " ".join(filling) in self.entities:
                     fit = 1.0  # "product id" of anything: it has one reading
                 if best is None or (fit, concept.told) > (best.fit, best.told):
-                    best = Match(_said(concept, thing, pattern.slot, filling), fit, concept.told)
+                    text = _said(concept, thing, pattern.slot, self._with_article(concept, filling))
+                    best = Match(text, fit, concept.told)
         return best
+
+    def _with_article(self, concept: Concept, filling: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a slot's words, with "a" before them where the text says that something is such a thing."""
+        if not concept.text.endswith(" is {x}.") or filling[-1] not in self._things:
+            return filling
+        return ("an" if filling[0][0] in "aeiou" else "a", *filling)
 
     def knows(self, table: Table, column: Column) -> bool:
         """Return whether a column's name is known exactly; the glossary's types are meant, the dictionary's usual."""
@@ -164,7 +178,10 @@ class Lexicon:
         for anchor in (f"^{words[0]}", f"{words[-1]}$"):
             for pattern in self._patterns.get(anchor, ()):
                 filling = pattern.fill(words)
-                if filling and "{entity}" not in filling and _fits(pattern.concept, kind):
+                if not filling or "{entity}" in filling or not _fits(pattern.concept, kind):
+                    continue
+                # "tax paid" of no stated type is an amount as well as a yes or no: "is" or "has" has to say it
+                if kind or pattern.concept.told or pattern.concept.types != ("bool",) or words[0] in _ASKING:
                     yield pattern, filling
 
     def match(self, table: Table, column: Column | None) -> Match | None:

@@ -70,3 +70,20 @@ def test_loads_quickly_enough_for_a_hook():
     began = time.process_time()
     lexicon()
     assert time.process_time() - began < 2.0  # an order of magnitude above what it takes, against accidents
+
+
+UNTYPED = [
+    ("tax_paid", "", None),  # an amount as well as a yes or no
+    ("is_tax_paid", "", "True when the tax of the order has been paid."),
+    ("tax_paid", "boolean", "True when the tax of the order has been paid."),
+    ("is_drink_item", "boolean", "True when the order is a drink item."),
+    ("is_overdue_shipment", "boolean", "True when the order is an overdue shipment."),
+]
+
+
+@pytest.mark.parametrize(("name", "sql_type", "text"), UNTYPED)
+def test_yes_or_no_needs_a_type_or_a_name_that_asks(name, sql_type, text):
+    column = Column(name, sql_type)
+    match = lexicon().match(Table("orders", "orders", columns=(column,)), column)
+    found = match.text if match else None
+    assert found == text if text else not (found or "").startswith("True when")
