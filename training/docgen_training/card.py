@@ -128,8 +128,11 @@ def _tests(found: Mapping[str, Any]) -> list[str]:
     lines = [
         f"- Planted opaque columns ({abstention['planted']} among {abstention['columns']}): 'unclear' finds "
         f"{abstention['recall']:.1%} of them; {abstention['precision']:.1%} of all answers 'unclear' are planted ones.",
-        f"- 300 abbreviated names that were never trained on: {expansion['docgen suggest']:.1%} are written out in the text "
-        f"that is served, {expansion['model without hints']:.1%} by the model without hints. A paraphrase counts as wrong.",
+        f"- 300 abbreviated names, kept out of the training data: {expansion['docgen suggest']:.1%} are written out in the text "
+        f"that is served, {expansion['model without hints']:.1%} by the model without hints. A paraphrase counts as wrong. Not a clean test: a few dozen of the items were read while "
+        "the reading of shortenings was built, and about a dozen served as examples for its list.",
+        "- The claims are counted by rules that the product partly applies itself before it suggests a text: an invented "
+        "meaning in plain words is not counted. The planted names are mostly variants of usual ones (x7, attr_03).",
         f"- Loads in {found['load_s']:g} s.",
     ]
     for name, loss in found.get("loss", {}).items():
