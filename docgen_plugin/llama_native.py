@@ -35,7 +35,13 @@ class _Log:
     """Keeps the library quiet and remembers its last complaints."""
 
     def __init__(self) -> None:
-        import llama_cpp
+        try:
+            import llama_cpp
+        except ImportError as err:
+            raise ModelError(
+                "llama-cpp-python is not installed: pip install 'docgen-plugin[llama]', or name a model that "
+                "a plugin serves"
+            ) from err
 
         self.complaints: deque[str] = deque(maxlen=20)
         # NOTE: the library keeps the bare pointer: this object must live as long as the process
