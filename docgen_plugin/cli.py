@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cli", "main"]
 
-_VERBS = ("suggest", "review", "accept", "apply", "status", "coverage", "model", "demo")
+_VERBS = ("suggest", "review", "accept", "undo", "apply", "status", "coverage", "model", "ledger", "demo")
 _INTERRUPTED = 130  # what shells expect of a command ended by Ctrl-C
 
 

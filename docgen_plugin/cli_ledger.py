@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from docgen_plugin.cli_options import Session, as_json, selecting, source_options
-from docgen_plugin.console import count, emit, show, table_lines, visible
+from docgen_plugin.console import count, emit, say, show, table_lines, visible
 
 if TYPE_CHECKING:
     from docgen_plugin.model import Catalog
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "reviewer"]
 
 _SHOWN = 15
-_REVIEWABLE = ("suggested", "accepted", "edited", "rejected")
+_BATCH_SHOWN = 8  # digits that tell one bulk action of a project from the next
+_DECIDED = ("accepted", "edited", "rejected")
+_REVIEWABLE = ("suggested", *_DECIDED)
 
 
 def reviewer(session: Session) -> str:
@@ -102,20 +105,20 @@ def accept(
         rows = targets.ordered(catalog, ledger, session.config, ("suggested",), select)
         clear = [row for row in rows if include_unclear or row.suggestion.origin != "unclear"]
         sure = [row for row in clear if row.suggestion.confidence >= (min_confidence or 0.0)]
-        who = reviewer(session)
-        done = ledger.decide(catalog.source, (Decision(row, "accepted", who) for row in sure))
+        who, batch = reviewer(session), uuid.uuid4().hex
+        done = ledger.decide(catalog.source, (Decision(row, "accepted", who) for row in sure), batch)
     left = {
         "unclear": len(rows) - len(clear),
         "below": len(clear) - len(sure),
         "changed": len(sure) - len(done),
     }
     if machine:
-        emit({"source": catalog.source, "accepted": len(done), "left": left, "reviewer": who})
+        emit({"source": catalog.source, "accepted": len(done), "left": left, "reviewer": who, "batch": batch})
         return
-    _tell_accepted(len(done), left)
+    _tell_accepted(len(done), left, batch)
 
 
-def _tell_accepted(done: int, left: dict[str, int]) -> None:
+def _tell_accepted(done: int, left: dict[str, int], batch: str) -> None:
     show(f"accepted {count(done, 'suggestion')}")
     if left["unclear"]:
         show(f"left {left['unclear']:,} unclear: docgen review to write a text for them")
@@ -125,6 +128,104 @@ def _tell_accepted(done: int, left: dict[str, int]) -> None:
         show(f"left {left['changed']:,} that someone else decided meanwhile")
     if done:
         show("next: docgen apply --dry-run to see the change, docgen apply to write it")
+        show(f"to take it back: docgen undo --batch {batch[:_BATCH_SHOWN]}")
+
+
+@click.command()
+@source_options
+@selecting
+@click.option("--batch", metavar="ID", help="Only what one bulk accept did: the id that it printed.")
+@as_json
+def undo(session: Session, select: tuple[str, ...], batch: str | None, machine: bool) -> None:
+    """Take back the latest decision on every place meant, until it is applied.
+
+    Give --select or --batch: without either nothing is meant.
+    """
+    from docgen_plugin import targets
+
+    if not (select or batch):
+        raise click.UsageError("say what to take back: --batch ID of a bulk accept, or --select GLOB")
+    catalog = session.catalog(select)
+    with session.ledger(needed=True) as ledger:
+        targets.refresh(catalog, ledger)
+        rows = targets.ordered(catalog, ledger, session.config, _DECIDED, select)
+        if batch:
+            meant = {row.suggestion.ref for row in ledger.batch(catalog.source, batch)}
+            rows = [row for row in rows if row.suggestion.ref in meant]
+        done = ledger.undo(catalog.source, rows, reviewer(session))
+    if machine:
+        emit({"source": catalog.source, "undone": len(done), "reviewer": reviewer(session)})
+        return
+    show(f"took back {count(len(done), 'decision')}" if done else "nothing to take back")
+
+
+@click.group()
+def ledger() -> None:
+    """Keep or move the record of suggestions and decisions."""
+
+
+_LEDGER = click.option("--ledger", "location", metavar="URL", help="Which: a file or a SQLAlchemy URL.")
+
+
+def _opened(location: str | None, create: bool) -> Ledger:
+    from pathlib import Path
+
+    from docgen_plugin.config import load_config
+    from docgen_plugin.errors import LedgerError
+    from docgen_plugin.store import Ledger
+
+    place = location or load_config(Path.cwd()).ledger or Path.cwd() / ".docgen" / "ledger.db"
+    found = Ledger(place, create)
+    if found.missing:
+        raise LedgerError(
+            f"no ledger at {found.name}: run this in the project's folder, or name it with --ledger"
+        )
+    return found
+
+
+@ledger.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True), default="-")
+@_LEDGER
+@click.option(
+    "--source", "sources", multiple=True, help="Only this catalog, as docgen status --json names it."
+)
+def export_ledger(file: str, location: str | None, sources: tuple[str, ...]) -> None:
+    """Write every suggestion with its history as JSON lines, to FILE or standard output."""
+    from docgen_plugin.errors import LedgerError
+    from docgen_plugin.ledger_transfer import export_lines
+
+    number = 0
+    try:
+        with (
+            _opened(location, False) as found,
+            click.open_file(file, "w", "utf-8", atomic=file != "-") as out,
+        ):
+            for line in export_lines(found, sources):
+                out.write(f"{line}\n")
+                number += 1
+    except OSError as err:
+        raise LedgerError(f"{file}: cannot be written ({err.strerror})") from err
+    say(f"wrote {count(number, 'suggestion')}")
+
+
+@ledger.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, allow_dash=True))
+@_LEDGER
+@as_json
+def import_ledger(file: str, location: str | None, machine: bool) -> None:
+    """Read what `docgen ledger export` wrote; a place that has a suggestion here keeps it."""
+    from docgen_plugin.errors import LedgerError
+    from docgen_plugin.ledger_transfer import import_lines
+
+    try:
+        with click.open_file(file, encoding="utf-8") as lines, _opened(location, True) as found:
+            taken, kept = import_lines(found, lines, visible(file))
+    except (OSError, UnicodeDecodeError) as err:
+        raise LedgerError(f"{file}: cannot be read ({getattr(err, 'strerror', None) or 'no UTF-8'})") from err
+    if machine:
+        emit({"taken": taken, "kept": kept})
+        return
+    show(f"took {count(taken, 'suggestion')}" + (f", kept {kept:,} that stood here already" if kept else ""))
 
 
 @click.command()
@@ -226,4 +327,4 @@ def _next_step(totals: dict[str, int], filed: int) -> str:
     return "nothing to do"
 
 
-COMMANDS: tuple[click.Command, ...] = (review, accept, status)
+COMMANDS: tuple[click.Command, ...] = (review, accept, undo, status, ledger)

@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, Column, DateTime, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    func,
+    inspect,
+)
 from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["MIGRATIONS", "events", "metadata", "suggestions", "versions"]
+__all__ = ["MIGRATIONS", "SORT_CHARS", "events", "metadata", "suggestions", "versions"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -27,8 +41,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+SORT_CHARS = 180  # of a table's key that are sorted by: MariaDB indexes 3,072 bytes, 4 a character
+_BEHIND = 1_000_000  # the position of a column that an older ledger did not number
+
 metadata = MetaData()
 
+_DOUBLE = Float(53)  # MariaDB keeps seven digits of a plain FLOAT, and then finds no row by what it gave
 _BIG_KEY = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER only
 
 versions = Table(
@@ -54,8 +72,8 @@ suggestions = Table(
     Column("previous", String(16), nullable=False),  # the state before this one, "" for the first
     Column("origin", String(16), nullable=False),
     Column("model", Text, nullable=False),
-    Column("logprob", Float, nullable=False),
-    Column("confidence", Float, nullable=False),
+    Column("logprob", _DOUBLE, nullable=False),
+    Column("confidence", _DOUBLE, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("before_text", Text, nullable=False),
     Column("reviewer", Text, nullable=False),
@@ -63,7 +81,13 @@ suggestions = Table(
     Column("decided_at", UtcDateTime),
     Column("applied_at", UtcDateTime),
     Column("version", Integer, nullable=False),  # counts changes: the compare of compare-and-swap
+    Column("sort_key", String(SORT_CHARS)),  # the table's key as far as every database can index it
+    Column("position", Integer),  # of the column in its table from 1, 0 for the table itself
+    Column("path", Text),  # the file that documents the table, and who owns it: what reviewers filter by
+    Column("owner", Text),
     Index("docgen_suggestion_source_state", "source_hash", "state"),
+    Index("docgen_suggestion_order", "source_hash", "sort_key", "position", "place"),
+    Index("docgen_suggestion_confidence", "source_hash", "confidence", "place"),
 )
 
 events = Table(
@@ -78,7 +102,14 @@ events = Table(
     Column("old_text", Text),  # None where the text did not change
     Column("new_text", Text),
     Column("why", Text, nullable=False),
+    Column("batch", String(32)),  # one person's one action; None for an action on this place alone
+    # of a new suggestion, so that its fate can be counted after another took its row
+    Column("origin", String(16)),
+    Column("model", Text),
+    Column("confidence", _DOUBLE),
+    Column("logprob", _DOUBLE),
     Index("docgen_event_place", "place"),
+    Index("docgen_event_batch", "batch"),
 )
 
 
@@ -88,4 +119,30 @@ def _first(connection: Connection) -> None:
     events.create(connection)
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first,)
+def _second(connection: Connection) -> None:
+    """Add what reviewers sort and filter by, and what the measures count by."""
+    for table in (suggestions, events):
+        _complete(connection, table)
+    connection.execute(
+        suggestions.update()
+        .where(suggestions.c.sort_key.is_(None))
+        .values(sort_key=func.substr(suggestions.c.table_key, 1, SORT_CHARS), position=_BEHIND)
+    )
+
+
+def _complete(connection: Connection, table: Table) -> None:
+    """Add the columns and indexes that an older ledger's table lacks; all of them allow nulls."""
+    found = inspect(connection)
+    present = {column["name"] for column in found.get_columns(table.name)}
+    prepare = connection.dialect.identifier_preparer
+    for column in table.columns:
+        if column.name not in present:
+            definition = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {prepare.format_table(table)} ADD COLUMN {definition}")
+    indexed = {index["name"] for index in found.get_indexes(table.name)}
+    for index in table.indexes:
+        if index.name not in indexed:
+            index.create(connection)
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first, _second)

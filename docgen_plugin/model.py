@@ -78,10 +78,15 @@ class Table:
     sql: str = ""  # the query that makes it, where there is one
     upstream: tuple[str, ...] = ()  # keys of the tables it reads
     path: str = ""  # file that documents or defines it, relative to the project
+    owner: str = ""  # person or team that answers for it, as the catalog names them
 
     def column(self, name: str) -> Column | None:
         """Return the column of exactly this name, or None."""
         return next((column for column in self.columns if column.name == name), None)
+
+    def position(self, name: str) -> int:
+        """Return the place of a column in the table's order from 1, 0 when it has none of this name."""
+        return next((number for number, one in enumerate(self.columns, 1) if one.name == name), 0)
 
     @property
     def key_columns(self) -> tuple[str, ...]:
@@ -140,6 +145,9 @@ class Suggestion:
     suggested_at: datetime | None = None
     decided_at: datetime | None = None
     applied_at: datetime | None = None
+    position: int = 0  # of the column in its table from 1; 0 is the table itself
+    path: str = ""  # the table's, when the suggestion was made; so is the owner
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

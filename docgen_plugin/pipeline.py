@@ -381,7 +381,15 @@ class _Run:
     def _record(self, table: Table, column: Column | None, suggestion: Suggestion) -> None:
         standing = column.description if column is not None else table.description
         self._waiting.append(
-            replace(suggestion, fingerprint=fingerprint(table, column), before=standing, suggested_at=None)
+            replace(
+                suggestion,
+                fingerprint=fingerprint(table, column),
+                before=standing,
+                suggested_at=None,
+                position=table.position(column.name) if column is not None else 0,
+                path=table.path,
+                owner=table.owner,
+            )
         )
         self.done += 1
         if len(self._waiting) >= _KEPT_TOGETHER or time.monotonic() - self._flushed_at > _KEPT_AFTER_S:

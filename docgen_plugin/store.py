@@ -5,79 +5,57 @@ version first, so that two people at work on one ledger cannot undo each other u
 
     suggested -> accepted | edited | rejected -> applied;  any of them -> stale -> suggested anew
 
-A stale row whose text stands in the source again, and still fits, is applied once more.
+A stale row whose text stands in the source again, and still fits, is applied once more. Until it is applied, a
+decision can be undone, the latest first.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import sqlalchemy
-from sqlalchemy.engine import Connection, RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from docgen_plugin.database import Database
 from docgen_plugin.errors import LedgerError
+from docgen_plugin.ledger_pages import Filter, bookmark, conditions, page_query, tally_query
+from docgen_plugin.ledger_rows import (
+    Decision,
+    Event,
+    Row,
+    add_rows,
+    batches,
+    decide_rows,
+    event_of,
+    event_values,
+    place_of,
+    restore_rows,
+    row_of,
+    undo_rows,
+)
 from docgen_plugin.migrations import events, suggestions
 from docgen_plugin.model import STATES, ColumnRef, Suggestion, text_hash
 
-__all__ = ["Decision", "Event", "Ledger", "Row"]
+__all__ = ["Decision", "Event", "Filter", "Ledger", "Page", "Row"]
 
-_T = TypeVar("_T")
-
-_NEXT = {
-    "suggested": ("accepted", "edited", "rejected", "stale"),
-    "accepted": ("edited", "rejected", "applied", "stale"),
-    "edited": ("edited", "rejected", "applied", "stale"),
-    "rejected": ("accepted", "edited", "stale"),
-    "applied": ("stale",),
-    "stale": ("applied",),
-}
 _FILED = ("accepted", "edited")
 _INTO_FILE = "written to the file "
 _TRIES = 5
-_BATCH = 500  # places asked for in one statement: below every database's limit on parameters
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A suggestion as it stands in the ledger; `version` counts its changes."""
+class Page:
+    """Some rows in an order, and the bookmarks of the pages around them, "" where there is none."""
 
-    suggestion: Suggestion
-    version: int
-    previous: str = ""  # the state before this one
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A state that a row should take, valid only while the row has the version that `row` shows."""
-
-    row: Row
-    state: str
-    who: str = ""
-    text: str | None = None  # "edited": the reviewer's wording; "applied": what stands there, if it was cut
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One change in the history of a place; a text is None where it did not change."""
-
-    happened_at: datetime
-    who: str
-    old_state: str
-    new_state: str
-    old_text: str | None
-    new_text: str | None
-    why: str
+    rows: tuple[Row, ...]
+    previous: str = ""
+    next: str = ""
 
 
 class Ledger:
@@ -129,12 +107,12 @@ class Ledger:
         with self._database.reading() as connection:
             if tables is None:
                 for found in connection.execution_options(yield_per=1000).execute(base).mappings():
-                    yield _row(found)
+                    yield row_of(found)
                 return
-            for keys in _batches(dict.fromkeys(tables)):
+            for keys in batches(dict.fromkeys(tables)):
                 wanted = base.where(suggestions.c.table_key.in_(keys))
                 for found in connection.execute(wanted).mappings():
-                    yield _row(found)
+                    yield row_of(found)
 
     def row(self, source: str, ref: ColumnRef) -> Row | None:
         """Return the row of one place, or None.
@@ -142,10 +120,77 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        query = sqlalchemy.select(suggestions).where(suggestions.c.place == _place(source, ref))
+        query = sqlalchemy.select(suggestions).where(suggestions.c.place == place_of(source, ref))
         with self._database.reading() as connection:
             found = connection.execute(query).mappings().first()
-        return None if found is None else _row(found)
+        return None if found is None else row_of(found)
+
+    def page(
+        self,
+        source: str,
+        wanted: Filter | None = None,
+        order: str = "table",
+        after: str = "",
+        before: str = "",
+        limit: int = 50,
+    ) -> Page:
+        """Return the rows that follow the bookmark `after`, or end before `before`, in one of `ledger_pages.ORDERS`.
+
+        Raises:
+            LedgerError: when the ledger cannot be read, or a bookmark is none of this order's.
+        """
+        backwards = bool(before)
+        query = page_query(source, wanted or Filter(), order, before or after, backwards, limit + 1)
+        with self._database.reading() as connection:
+            found = list(connection.execute(query).mappings())
+        more = len(found) > limit
+        found = found[:limit]
+        if backwards:
+            found.reverse()
+        if not found:
+            return Page(())
+        first, last = bookmark(order, found[0]), bookmark(order, found[-1])
+        return Page(
+            tuple(row_of(one) for one in found),
+            previous=first if (more if backwards else after) else "",
+            next=last if (backwards or more) else "",
+        )
+
+    def sources(self) -> list[str]:
+        """Return the names of the catalogs that have rows, sorted.
+
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        query = sqlalchemy.select(suggestions.c.source_hash, sqlalchemy.func.min(suggestions.c.source))
+        with self._database.reading() as connection:
+            return sorted(one[1] for one in connection.execute(query.group_by(suggestions.c.source_hash)))
+
+    def count(self, source: str, wanted: Filter | None = None) -> int:
+        """Return how many rows of a source a filter leaves.
+
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        query = (
+            sqlalchemy.select(sqlalchemy.func.count())
+            .select_from(suggestions)
+            .where(*conditions(source, wanted or Filter()))
+        )
+        with self._database.reading() as connection:
+            return int(connection.execute(query).scalar() or 0)
+
+    def tally(
+        self, source: str, by: Sequence[str], wanted: Filter | None = None
+    ) -> list[tuple[tuple[str, ...], int]]:
+        """Return (value of each group, number of rows) for groups out of `ledger_pages.GROUPS`, sorted.
+
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        with self._database.reading() as connection:
+            found = connection.execute(tally_query(source, by, wanted or Filter()))
+            return sorted((tuple(value or "" for value in one[:-1]), one[-1]) for one in found)
 
     def counts(self, source: str) -> list[tuple[str, str, str, int]]:
         """Return (table key, state, origin, number of rows) of a source, sorted.
@@ -168,11 +213,9 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        query = events.select().where(events.c.place == _place(source, ref)).order_by(events.c.id)
+        query = events.select().where(events.c.place == place_of(source, ref)).order_by(events.c.id)
         with self._database.reading() as connection:
-            found = connection.execute(query).mappings().all()
-        names = Event.__dataclass_fields__
-        return [Event(**{name: row[name] for name in names}) for row in found]
+            return [event_of(found) for found in connection.execute(query).mappings()]
 
     def filed(self, source: str) -> set[ColumnRef]:
         """Return the accepted and edited places that `file` was told of and nobody changed since.
@@ -205,10 +248,10 @@ class Ledger:
         """
         now = datetime.now(UTC)
         with self._database.writing() as connection:
-            for part in _batches(rows):
+            for part in batches(rows):
                 log = [
-                    _event(
-                        _place(source, row.suggestion.ref),
+                    event_values(
+                        place_of(source, row.suggestion.ref),
                         now,
                         "",
                         row.suggestion.state,
@@ -233,11 +276,13 @@ class Ledger:
         for _ in range(_TRIES):
             # another process may record one of these places between look and insert: then look again
             with contextlib.suppress(IntegrityError), self._database.writing() as connection:
-                return _add(connection, source, listed)
+                return add_rows(connection, source, listed)
         raise LedgerError(f"{self.name}: others write to the ledger all the time; run it again")
 
-    def decide(self, source: str, decisions: Iterable[Decision]) -> set[ColumnRef]:
+    def decide(self, source: str, decisions: Iterable[Decision], batch: str = "") -> set[ColumnRef]:
         """Change rows' states and return the places changed; one that someone else changed since is left.
+
+        `batch` names one action on many places: it is undone as one, and counted apart from looking at each.
 
         Raises:
             LedgerError: when the ledger cannot be written.
@@ -246,175 +291,49 @@ class Ledger:
         done: set[ColumnRef] = set()
         if listed:
             with self._database.writing() as connection:
-                for part in _batches(listed):
-                    done.update(_decide(connection, source, part))
+                for part in batches(listed):
+                    done.update(decide_rows(connection, source, part, batch))
         return done
 
+    def undo(self, source: str, rows: Iterable[Row], who: str = "") -> set[ColumnRef]:
+        """Take back the latest decision on each row and return the places changed.
 
-def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while part := list(itertools.islice(iterator, _BATCH)):
-        yield part
+        A row that was applied, that nobody decided on, or that someone else changed since is left.
 
+        Raises:
+            LedgerError: when the ledger cannot be written.
+        """
+        done: set[ColumnRef] = set()
+        with self._database.writing() as connection:
+            for part in batches(rows):
+                done.update(undo_rows(connection, source, part, who))
+        return done
 
-def _place(source: str, ref: ColumnRef) -> str:
-    name = "\0".join((source, ref.table, ref.column))
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+    def batch(self, source: str, name: str) -> list[Row]:
+        """Return the rows that an action on many places changed and that nothing has changed since.
 
+        `name` is what the action was named, or how that begins.
 
-def _row(found: RowMapping) -> Row:
-    suggestion = Suggestion(
-        ref=ColumnRef(found["table_key"], found["column_name"]),
-        text=found["text"],
-        state=found["state"],
-        origin=found["origin"],
-        model=found["model"],
-        logprob=found["logprob"],
-        confidence=found["confidence"],
-        fingerprint=found["fingerprint"],
-        before=found["before_text"],
-        reviewer=found["reviewer"],
-        suggested_at=found["suggested_at"],
-        decided_at=found["decided_at"],
-        applied_at=found["applied_at"],
-    )
-    return Row(suggestion, found["version"], found["previous"])
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        named = events.c.batch.startswith(name, autoescape=True)
+        last = sqlalchemy.select(sqlalchemy.func.max(events.c.id)).group_by(events.c.place)
+        of_batch = sqlalchemy.select(events.c.place).where(named)
+        query = (
+            sqlalchemy.select(suggestions)
+            .join(events, events.c.place == suggestions.c.place)
+            .where(suggestions.c.source_hash == text_hash(source), named)
+            .where(events.c.id.in_(last.where(events.c.place.in_(of_batch))))
+        )
+        with self._database.reading() as connection:
+            return [row_of(found) for found in connection.execute(query).mappings()]
 
+    def restore(self, found: Iterable[tuple[str, Row, Sequence[Event]]]) -> int:
+        """Write rows of any state with their histories, all or none; return how many, those with a row left out.
 
-def _present(connection: Connection, places: Sequence[str]) -> dict[str, RowMapping]:
-    """Return the rows at these places, locked until the transaction ends where the database locks rows."""
-    query = (
-        sqlalchemy.select(suggestions.c.place, suggestions.c.state, suggestions.c.version, suggestions.c.text)
-        .where(suggestions.c.place.in_(places))
-        .with_for_update()
-    )
-    return {found["place"]: found for found in connection.execute(query).mappings()}
-
-
-def _add(connection: Connection, source: str, listed: Sequence[Suggestion]) -> set[ColumnRef]:
-    kept: set[ColumnRef] = set()
-    now = datetime.now(UTC)
-    for part in _batches(listed):
-        by_place = {_place(source, suggestion.ref): suggestion for suggestion in part}
-        present = _present(connection, list(by_place))
-        fresh: list[dict[str, Any]] = []
-        again: list[dict[str, Any]] = []
-        log: list[dict[str, Any]] = []
-        for place, suggestion in by_place.items():
-            old = present.get(place)
-            if old is not None and old["state"] != "stale":
-                continue
-            values = _values(source, place, suggestion, now)
-            values["version"] = 1 if old is None else old["version"] + 1
-            values["previous"] = "" if old is None else "stale"
-            (fresh if old is None else again).append(values)
-            kept.add(suggestion.ref)
-            old_text = None if old is None else old["text"]
-            log.append(
-                _event(place, now, "", "" if old is None else "stale", "suggested", old_text, suggestion.text)
-            )
-        if fresh:
-            connection.execute(suggestions.insert(), fresh)
-        _update(connection, again)
-        if log:
-            connection.execute(events.insert(), log)
-    return kept
-
-
-def _values(source: str, place: str, suggestion: Suggestion, now: datetime) -> dict[str, Any]:
-    return {
-        "place": place,
-        "source_hash": text_hash(source),
-        "source": source,
-        "table_key": suggestion.ref.table,
-        "column_name": suggestion.ref.column,
-        "text": suggestion.text,
-        "text_hash": text_hash(suggestion.text),
-        "state": "suggested",
-        "origin": suggestion.origin,
-        "model": suggestion.model,
-        "logprob": suggestion.logprob,
-        "confidence": suggestion.confidence,
-        "fingerprint": suggestion.fingerprint,
-        "before_text": suggestion.before,
-        "reviewer": "",
-        "suggested_at": suggestion.suggested_at or now,
-        "decided_at": None,
-        "applied_at": None,
-    }
-
-
-def _update(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows that all have the same keys over those with the same place."""
-    if not rows:
-        return
-    place: sqlalchemy.BindParameter[str] = sqlalchemy.bindparam("at_place")
-    changed: dict[str, sqlalchemy.BindParameter[Any]] = {
-        name: sqlalchemy.bindparam(f"new_{name}") for name in rows[0] if name != "place"
-    }
-    statement = suggestions.update().where(suggestions.c.place == place).values(changed)
-    parameters = [
-        {"at_place" if name == "place" else f"new_{name}": value for name, value in row.items()}
-        for row in rows
-    ]
-    connection.execute(statement, parameters)
-
-
-def _decide(connection: Connection, source: str, decisions: Sequence[Decision]) -> Iterator[ColumnRef]:
-    now = datetime.now(UTC)
-    by_place = {_place(source, one.row.suggestion.ref): one for one in decisions}
-    present = _present(connection, list(by_place))
-    log = []
-    groups: dict[frozenset[str], list[dict[str, Any]]] = {}
-    for place, one in by_place.items():
-        old = present.get(place)
-        if old is None or old["version"] != one.row.version:
-            continue
-        assert one.state in _NEXT[old["state"]], f"{old['state']} cannot become {one.state}"
-        values = _decided(place, one, old, now)
-        groups.setdefault(frozenset(values), []).append(values)
-        old_text = None if one.text is None else old["text"]
-        log.append(_event(place, now, one.who, old["state"], one.state, old_text, one.text, one.why))
-        yield one.row.suggestion.ref
-    for rows in groups.values():
-        _update(connection, rows)
-    if log:
-        connection.execute(events.insert(), log)
-
-
-def _decided(place: str, one: Decision, old: RowMapping, now: datetime) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "place": place,
-        "state": one.state,
-        "previous": old["state"],
-        "version": old["version"] + 1,
-    }
-    if one.state in ("accepted", "edited", "rejected"):
-        values |= {"reviewer": one.who, "decided_at": now}
-    if one.state == "applied":
-        values["applied_at"] = now
-    if one.text is not None:
-        values |= {"text": one.text, "text_hash": text_hash(one.text)}
-    return values
-
-
-def _event(
-    place: str,
-    now: datetime,
-    who: str,
-    old_state: str,
-    new_state: str,
-    old_text: str | None,
-    new_text: str | None,
-    why: str = "",
-) -> dict[str, Any]:
-    return {
-        "place": place,
-        "happened_at": now,
-        "who": who,
-        "old_state": old_state,
-        "new_state": new_state,
-        "old_text": old_text,
-        "new_text": new_text,
-        "why": why,
-    }
+        Raises:
+            LedgerError: when the ledger cannot be written.
+        """
+        with self._database.writing() as connection:
+            return sum(restore_rows(connection, part) for part in batches(found))

@@ -34,7 +34,15 @@ PINNED = {
         "hookimpl", "load_generator", "read_catalog", "register_commands", "write_descriptions",
     ],
     "docgen_plugin.inherit": ["Accepted", "Found", "inherited"],
-    "docgen_plugin.migrations": ["MIGRATIONS", "events", "metadata", "suggestions", "versions"],
+    "docgen_plugin.ledger_pages": [
+        "Filter", "GROUPS", "ORDERS", "bookmark", "conditions", "page_query", "tally_query",
+    ],
+    "docgen_plugin.ledger_rows": [
+        "Decision", "Event", "Row", "UNDONE", "add_rows", "batches", "decide_rows", "event_of", "event_values", "place_of",
+        "restore_rows", "row_of", "undo_rows",
+    ],
+    "docgen_plugin.ledger_transfer": ["export_lines", "import_lines"],
+    "docgen_plugin.migrations": ["MIGRATIONS", "SORT_CHARS", "events", "metadata", "suggestions", "versions"],
     "docgen_plugin.model": [
         "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "STATES", "Suggestion", "Table", "WriteReport",
         "text_hash",
@@ -43,7 +51,7 @@ PINNED = {
     "docgen_plugin.plugins": ["manager"],
     "docgen_plugin.review.terminal": ["review"],
     "docgen_plugin.selection": ["chosen_tables", "is_selected", "require_choice"],
-    "docgen_plugin.store": ["Decision", "Event", "Ledger", "Row"],
+    "docgen_plugin.store": ["Decision", "Event", "Filter", "Ledger", "Page", "Row"],
     "docgen_plugin.targets": ["Target", "approved", "find", "ordered", "refresh", "reopen"],
 }  # fmt: skip
 

@@ -215,6 +215,7 @@ class _Builder:
             sql=inferred.sql if inferred else "",
             upstream=tuple(dict.fromkeys((node.get("depends_on") or {}).get("nodes") or ())),
             path=table_path(node),
+            owner=_owner(node),
         )
 
     def _merge(
@@ -285,3 +286,19 @@ def _qualified_names(nodes: Mapping[str, Mapping[str, Any]], names: Mapping[str,
     return {
         key: f"{nodes[key].get('schema')}.{name}" if counts[name] > 1 else name for key, name in names.items()
     }
+
+
+def _owner(node: Mapping[str, Any]) -> str:
+    """Return who answers for a node: `meta.owner` where it stands, else its dbt group.
+
+    >>> _owner({"config": {"meta": {"owner": "@finance"}}}), _owner({"group": "growth"}), _owner({})
+    ('@finance', 'growth', '')
+    """
+    config = node.get("config") or {}
+    for meta in (config.get("meta"), node.get("meta"), node.get("source_meta")):
+        owner = meta.get("owner") if isinstance(meta, dict) else None
+        if isinstance(owner, dict):
+            owner = owner.get("name") or owner.get("email")
+        if isinstance(owner, str) and owner.strip():
+            return owner.strip()
+    return str(node.get("group") or config.get("group") or "")
