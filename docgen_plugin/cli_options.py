@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from docgen_plugin.model import Catalog
     from docgen_plugin.store import Ledger
 
-__all__ = ["Session", "as_json", "selecting", "source_options"]
+__all__ = ["Session", "as_json", "selecting", "settings", "source_options"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -64,6 +64,14 @@ class Session:
             say(f"note: {visible(note)}")
         require_choice(catalog, self.config, select)
         return catalog
+
+
+def settings(source: str, model: str = "") -> Session:
+    """Return the settings that hold for a source, without options of its tables; `model` wins over theirs."""
+    from docgen_plugin.config import load_config
+
+    folder = _folder(source)
+    return Session(source, load_config(folder, {"model": model} if model else {}), folder)
 
 
 def _session(source: str, options: dict[str, Any]) -> Session:

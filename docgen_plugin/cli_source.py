@@ -1,4 +1,4 @@
-"""The verbs that read or write the source: suggest, apply, coverage; and `model info`."""
+"""The verbs that read or write the source: suggest, apply, coverage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ _SHOWN = 10  # tables or places listed for people; --json has all of them
 _INTERRUPTED = 130
 
 _model_option = click.option(
-    "--model", metavar="PATH", help="A GGUF file to use instead of the default model."
+    "--model",
+    metavar="REF",
+    help="A model to use this once: a GGUF, hf://owner/name@revision, or name@version.",
 )
 
 
@@ -64,10 +66,10 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
 
 
 def _loaded(session: Session) -> Generator:
-    from docgen_plugin import generate
+    from docgen_plugin import model_choice
 
     with working("loading the model"):
-        generator = generate.load(session.config.model, session.config)
+        generator = model_choice.load(session.folder, session.config)
     say(f"model: {visible(generator.name)} on {visible(generator.device)}")
     return generator
 
@@ -279,33 +281,4 @@ def _show_coverage(found: Coverage) -> None:
             show(line)
 
 
-@click.group()
-def model() -> None:
-    """Show the model that writes the descriptions."""
-
-
-@model.command()
-@_model_option
-@as_json
-def info(model: str | None, machine: bool) -> None:
-    """Load the model and show its name and what it runs on."""
-    from pathlib import Path
-
-    from docgen_plugin import generate
-    from docgen_plugin.config import load_config
-
-    config = load_config(Path.cwd(), {"model": model} if model else {})
-    with working("loading the model"):
-        generator = generate.load(config.model, config)
-    try:
-        found = {"model": generator.name, "device": generator.device, "uri": config.model or "the default"}
-    finally:
-        generator.close()
-    if machine:
-        emit(found)
-        return
-    for name, value in found.items():
-        show(f"{name:8}{visible(value)}")
-
-
-COMMANDS: tuple[click.Command, ...] = (suggest, apply, coverage, model)
+COMMANDS: tuple[click.Command, ...] = (suggest, apply, coverage)

@@ -21,8 +21,13 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 class Config:
     """Every setting with its default; the file's keys and DOCGEN_<KEY> variables have the same names."""
 
-    # the GGUF to use: a path or a plugin's uri; empty is the model in the package
+    # the model to use: a GGUF's path, hf://owner/name@revision, name@version of the registry or a plugin's uri;
+    # empty is what `docgen model use` chose for the project, else the model in the package
     model: str = ""
+    # a shared folder of models, NAME/VERSION/docgen-model.json; empty is none
+    registry: str = ""
+    # where models pulled from the registry are kept; empty is ~/.cache/docgen (hf:// models: the hub's own cache)
+    cache: str = ""
     # what the concept dictionary does for a name it knows exactly: "compose" suggests its own text,
     # "hint" shows it to the model, which writes the text
     dictionary: str = "compose"
@@ -95,6 +100,8 @@ def _anchored(config: Config, folder: Path) -> Config:
         ledger=_anchored_ledger(config.ledger, folder),
         profiles_dir=_anchored_path(config.profiles_dir, folder),
         glossary=_anchored_path(config.glossary, folder),
+        registry=_anchored_path(config.registry, folder),
+        cache=_anchored_path(config.cache, folder),
         # any other word is the name that a plugin knows its model by
         model=_anchored_path(config.model, folder)
         if config.model.endswith(".gguf") or (folder / config.model).is_file()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
 import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["replace_file"]
+__all__ = ["digest", "replace_file"]
 
 
 def replace_file(path: Path, content: bytes, check: Callable[[Path], None] | None = None) -> None:
@@ -34,6 +36,21 @@ def replace_file(path: Path, content: bytes, check: Callable[[Path], None] | Non
     finally:
         with contextlib.suppress(OSError):
             os.unlink(name)
+
+
+def digest(path: Path) -> str:
+    """Return a file's sha256; asked again for a file that did not change, the hash that is known.
+
+    What the system refuses comes out as OSError.
+    """
+    status = path.stat()
+    return _digest(os.path.realpath(path), status.st_size, status.st_mtime_ns, status.st_ino)
+
+
+@lru_cache(maxsize=64)
+def _digest(path: str, *_state: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _new_mode() -> int:

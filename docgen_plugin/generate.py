@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from docgen_plugin.config import Config
-from docgen_plugin.errors import ModelError
 from docgen_plugin.model import ColumnRef, Table
 from docgen_plugin.plugins import manager
 
@@ -59,5 +58,7 @@ def load(uri: str, config: Config) -> Generator:
     """
     generator: Generator | None = manager().hook.load_generator(uri=uri, config=config)
     if generator is None:
-        raise ModelError(f"no plugin can load the model {uri!r}: name a GGUF file, or leave --model out")
+        from docgen_plugin.registry import unknown
+
+        raise unknown(uri, config)
     return generator

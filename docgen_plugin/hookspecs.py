@@ -49,7 +49,8 @@ def load_generator(uri: str, config: Config) -> Generator | None:
     """Load a model that answers table requests.
 
     `uri` is what `--model` or the configuration names, "" for the default. Return None when the uri is
-    not yours; the first Generator wins. The core's own implementation takes "" and paths to GGUF files.
+    not yours; the first Generator wins. The core's own implementation takes "", paths to GGUF files, hf://
+    references and the names that the registry, the cache or the package knows.
     Raise ModelError when it is yours but cannot be loaded.
     """
 

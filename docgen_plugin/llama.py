@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from docgen_plugin import prompt
 from docgen_plugin.errors import ModelError
+from docgen_plugin.files import digest
 from docgen_plugin.generate import Answer
 from docgen_plugin.hookspecs import hookimpl
 
@@ -72,7 +72,7 @@ class LlamaGenerator:
             model.close()
             raise
         self._model = model
-        self.name = f"{model.metadata('general.name') or path.stem}@{_digest(path)[:12]}"
+        self.name = f"{model.metadata('general.name') or path.stem}@{digest(path)[:12]}"
         self.bespoke = model.metadata("docgen.grammar") == prompt.GRAMMAR
         self.device = _device(model, config.n_gpu_layers, threads)
 
@@ -141,11 +141,6 @@ def _device(model: NativeModel, layers: int, threads: int) -> str:
     return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def default_model() -> Path:
     """Return the path of the model in the package.
 
@@ -160,10 +155,8 @@ def default_model() -> Path:
 
 @hookimpl
 def load_generator(uri: str, config: Config) -> Generator | None:
-    """Load the embedded model for "", or the GGUF file that the uri names."""
-    if not uri:
-        return LlamaGenerator(default_model(), config)
-    path = Path(uri).expanduser()
-    if uri.endswith(".gguf") or path.exists():
-        return LlamaGenerator(path, config)
-    return None
+    """Load the embedded model for "", or the GGUF that a path, the hub or the registry has for the uri."""
+    from docgen_plugin.registry import locate
+
+    found = locate(uri or str(default_model()), config)
+    return LlamaGenerator(found.path, config) if found is not None and found.path is not None else None

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import signal
 
+from tests.registries import hub, model_settings
 from tests.servers import caseless_mariadb_server, mariadb_server, mariadb_url, postgres_server, postgres_url
 from tests.tiny_models import tiny_bespoke_gguf, tiny_instruct_gguf
 
 __all__ = [
     "caseless_mariadb_server",
+    "hub",
     "mariadb_server",
     "mariadb_url",
+    "model_settings",
     "postgres_server",
     "postgres_url",
     "tiny_bespoke_gguf",

@@ -453,7 +453,12 @@ def test_suggest_again_replaces_what_another_model_left_open(shop, tmp_path):
 
 def test_model_info(shop):
     assert "fake@1" in docgen("model", "info").stdout
-    assert as_json("model", "info") == {"model": "fake@1", "device": "no device", "uri": "the default"}
+    assert as_json("model", "info") == {
+        "model": "fake@1",
+        "device": "no device",
+        "uri": "the default",
+        "manifest": None,  # the package's model is not the one that is used
+    }
 
 
 def test_ctrl_c_in_suggest_is_130_and_says_what_was_kept(shop):

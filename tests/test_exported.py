@@ -17,7 +17,8 @@ PINNED = {
     ],
     "docgen_plugin.cli": ["cli", "main"],
     "docgen_plugin.cli_ledger": ["COMMANDS", "reviewer"],
-    "docgen_plugin.cli_options": ["Session", "as_json", "selecting", "source_options"],
+    "docgen_plugin.cli_model": ["COMMANDS"],
+    "docgen_plugin.cli_options": ["Session", "as_json", "selecting", "settings", "source_options"],
     "docgen_plugin.cli_source": ["COMMANDS"],
     "docgen_plugin.config": ["Config", "load_config"],
     "docgen_plugin.console": [
@@ -27,11 +28,15 @@ PINNED = {
     "docgen_plugin.database": ["Database", "with_driver"],
     "docgen_plugin.descriptions_file": ["render", "write"],
     "docgen_plugin.errors": ["ConfigError", "DocgenError", "LedgerError", "ModelError", "SourceError", "WriteError"],
+    "docgen_plugin.files": ["digest", "replace_file"],
     "docgen_plugin.freshness": ["Turn", "fingerprint", "judge", "same_evidence", "same_text"],
     "docgen_plugin.generate": ["Answer", "Generator", "TableRequest", "load"],
     "docgen_plugin.grounding": ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"],
     "docgen_plugin.hookspecs": [
         "hookimpl", "load_generator", "read_catalog", "register_commands", "write_descriptions",
+    ],
+    "docgen_plugin.hub": [
+        "HubFile", "HubReference", "SCHEME", "cached", "fetch", "held", "look", "parse", "upload",
     ],
     "docgen_plugin.inherit": ["Accepted", "Found", "inherited"],
     "docgen_plugin.ledger_pages": [
@@ -42,13 +47,23 @@ PINNED = {
         "restore_rows", "row_of", "undo_rows",
     ],
     "docgen_plugin.ledger_transfer": ["export_lines", "import_lines"],
+    "docgen_plugin.manifest": [
+        "Base", "DataSet", "FILE", "Manifest", "headline", "is_name", "parse", "read", "render", "version_key",
+    ],
     "docgen_plugin.migrations": ["MIGRATIONS", "SORT_CHARS", "events", "metadata", "suggestions", "versions"],
     "docgen_plugin.model": [
         "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "STATES", "Suggestion", "Table", "WriteReport",
         "text_hash",
     ],
+    "docgen_plugin.model_choice": ["Choice", "current", "load", "located", "rollback", "use"],
+    "docgen_plugin.model_folders": [
+        "Kept", "check_space", "copy_checked", "discard", "link_or_copy", "place", "require", "versions",
+    ],
     "docgen_plugin.pipeline": ["ApplyReport", "SuggestReport", "apply", "read_catalog", "suggest"],
     "docgen_plugin.plugins": ["manager"],
+    "docgen_plugin.registry": [
+        "CARD", "Listed", "Located", "is_here", "listed", "locate", "look", "split", "unknown", "verify",
+    ],
     "docgen_plugin.review.terminal": ["review"],
     "docgen_plugin.selection": ["chosen_tables", "is_selected", "require_choice"],
     "docgen_plugin.store": ["Decision", "Event", "Filter", "Ledger", "Page", "Row"],

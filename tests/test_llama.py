@@ -17,6 +17,7 @@ from docgen_plugin import llama, prompt
 from docgen_plugin.bespoke import Bespoke
 from docgen_plugin.config import Config
 from docgen_plugin.errors import ModelError
+from docgen_plugin.files import digest
 from docgen_plugin.generate import Answer, Generator, TableRequest, load
 from docgen_plugin.llama_native import NativeContext, NativeModel
 from docgen_plugin.model import Column, ColumnRef, Table
@@ -84,7 +85,7 @@ def test_every_place_is_answered_once(generator):
 def test_name_and_device(generator, tiny_bespoke_gguf):
     name, _, version = generator.name.partition("@")
     assert name == "tiny-bespoke"
-    assert version == llama._digest(tiny_bespoke_gguf)[:12]
+    assert version == digest(tiny_bespoke_gguf)[:12]
     assert generator.device in ("CPU, 1 thread", "CPU, 3 threads")
 
 
@@ -384,7 +385,7 @@ def test_a_missing_default_is_said_clearly(monkeypatch):
 
 def test_other_uris_are_left_to_other_plugins(tmp_path):
     assert llama.load_generator("openai:gpt", ONE_THREAD) is None
-    with pytest.raises(ModelError, match="no plugin can load the model 'openai:gpt'"):
+    with pytest.raises(ModelError, match="openai:gpt: no such model in the package, the cache, a registry"):
         load("openai:gpt", ONE_THREAD)
 
 
