@@ -34,3 +34,7 @@ docgen-train evaluate "$model" --data "$corpus/valid.jsonl.xz" --known "$corpus/
 docgen-train study make --data "$corpus/valid.jsonl.xz" --system "docgen=$model" --system template --system dictionary \
     --key "$runs/study/key.json" --out "$runs/study/sheet"
 docgen-train card "$runs/base" "$model" --scores "$runs/evaluation/scores.json" --out "$runs/docgen-base.md"
+open=Apache-2.0,MIT,BSD,MPL-2.0,CC0-1.0,CC-BY-4.0
+docgen-train manifest "$model" --scores "$runs/evaluation/scores.json" --data "$teacher/tables.jsonl.xz=Apache-2.0" \
+    --data "$runs/synthetic.jsonl.xz=Apache-2.0" --data "$runs/copy.jsonl.xz=$open" --data "$runs/corpus.jsonl.xz=$open" \
+    --data "$runs/house.jsonl.xz=$open"

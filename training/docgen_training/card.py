@@ -14,7 +14,7 @@ from typing import Any
 from docgen_plugin.errors import DocgenError
 from docgen_training.votes import report_lines
 
-__all__ = ["write_card"]
+__all__ = ["score_table", "write_card"]
 
 _DATA = """\
 - The teacher's tables (`training/teacher`, 3,794 of them with 38,196 described columns; Apache-2.0): written for this
@@ -86,7 +86,7 @@ def write_card(
         f"On {found['tables']} tables ({_columns(found):,} described columns) of repositories that it was not trained on, "
         "against their human texts; the human texts are in their own voice, so compare the rows, not the numbers with 100.",
         "",
-        *_table(found["systems"]),
+        *score_table(found["systems"]),
         "",
         "chrF: 0 to 100, higher is better, rewards repeating the name. back-identification: share of texts that are closest "
         "to their own column's human text among its siblings'. name echo: share that says nothing beyond the name. claims: "
@@ -140,7 +140,8 @@ def _tests(found: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _table(systems: Mapping[str, Mapping[str, float]]) -> Sequence[str]:
+def score_table(systems: Mapping[str, Mapping[str, float]]) -> Sequence[str]:
+    """Return the lines of a Markdown table, a row a system, a column a measure."""
     lines = ["| system | " + " | ".join(_MEASURES.values()) + " |", "|---|" + "---|" * len(_MEASURES)]
     for name, scores in systems.items():
         cells = [
