@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from docgen_plugin.cli_options import Session, as_json, selecting, source_options
+from docgen_plugin.cli_options import Choice, Session, as_json, selecting, source_options
 from docgen_plugin.console import count, emit, say, show, table_lines, visible
 
 if TYPE_CHECKING:
@@ -54,10 +54,11 @@ def review(session: Session, select: tuple[str, ...], chosen: tuple[str, ...]) -
     from docgen_plugin import targets
     from docgen_plugin.review import terminal
 
-    catalog = session.catalog(select)
+    choice = session.read(select)
+    catalog, select = choice.catalog, choice.select
     with session.ledger(needed=True) as ledger:
         targets.refresh(catalog, ledger)
-        rows = targets.ordered(catalog, ledger, session.config, chosen, select)
+        rows = targets.ordered(catalog, ledger, choice.config, chosen, select)
         if not rows:
             what = "open" if chosen == ("suggested",) else " or ".join(chosen)
             show(f"nothing to review: no suggestion is {what}")
@@ -99,10 +100,11 @@ def accept(
     from docgen_plugin import targets
     from docgen_plugin.store import Decision
 
-    catalog = session.catalog(select)
+    choice = session.read(select)
+    catalog, select = choice.catalog, choice.select
     with session.ledger(needed=True) as ledger:
         targets.refresh(catalog, ledger)
-        rows = targets.ordered(catalog, ledger, session.config, ("suggested",), select)
+        rows = targets.ordered(catalog, ledger, choice.config, ("suggested",), select)
         clear = [row for row in rows if include_unclear or row.suggestion.origin != "unclear"]
         sure = [row for row in clear if row.suggestion.confidence >= (min_confidence or 0.0)]
         who, batch = reviewer(session), uuid.uuid4().hex
@@ -145,10 +147,11 @@ def undo(session: Session, select: tuple[str, ...], batch: str | None, machine: 
 
     if not (select or batch):
         raise click.UsageError("say what to take back: --batch ID of a bulk accept, or --select GLOB")
-    catalog = session.catalog(select)
+    choice = session.read(select)
+    catalog, select = choice.catalog, choice.select
     with session.ledger(needed=True) as ledger:
         targets.refresh(catalog, ledger)
-        rows = targets.ordered(catalog, ledger, session.config, _DECIDED, select)
+        rows = targets.ordered(catalog, ledger, choice.config, _DECIDED, select)
         if batch:
             meant = {row.suggestion.ref for row in ledger.batch(catalog.source, batch)}
             rows = [row for row in rows if row.suggestion.ref in meant]
@@ -233,9 +236,10 @@ def import_ledger(file: str, location: str | None, machine: bool) -> None:
 @as_json
 def status(session: Session, machine: bool) -> None:
     """Show what waits: undocumented, suggested, accepted, applied, stale; and what to do next."""
-    catalog = session.catalog()
+    choice = session.read()
+    catalog = choice.catalog
     with session.ledger() as ledger:
-        found = _counted(session, catalog, ledger)
+        found = _counted(choice, ledger)
         where = ledger.name
     if machine:
         emit({"source": catalog.source, "ledger": where, **found})
@@ -252,12 +256,13 @@ def status(session: Session, machine: bool) -> None:
     show(f"next: {found['next']}")
 
 
-def _counted(session: Session, catalog: Catalog, ledger: Ledger) -> dict[str, Any]:
+def _counted(choice: Choice, ledger: Ledger) -> dict[str, Any]:
     """Return the numbers as they are after looking at the source; the ledger is left as it is."""
     from docgen_plugin import targets
     from docgen_plugin.selection import chosen_tables
 
-    keys = {table.key for table in chosen_tables(catalog.tables, session.config)}
+    catalog = choice.catalog
+    keys = {table.key for table in chosen_tables(catalog.tables, choice.config)}
     states: Counter[tuple[str, str]] = Counter()
     origins: Counter[str] = Counter()
     for key, state, origin, number in ledger.counts(catalog.source):
@@ -270,7 +275,7 @@ def _counted(session: Session, catalog: Catalog, ledger: Ledger) -> dict[str, An
         if row.suggestion.ref.table in keys:
             states[row.suggestion.ref.table, row.suggestion.state] -= 1
             states[row.suggestion.ref.table, turn.state] += 1
-    for target in targets.find(catalog, ledger, session.config):
+    for target in targets.find(catalog, ledger, choice.config):
         states[target.table.key, "undocumented"] = target.size
     return {
         "states": _totals(states),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from docgen_plugin.model import Catalog
     from docgen_plugin.store import Ledger
 
-__all__ = ["Session", "as_json", "selecting", "settings", "source_options"]
+__all__ = ["Choice", "Session", "as_json", "selecting", "settings", "source_options"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -47,8 +47,8 @@ class Session:
             )
         return ledger
 
-    def catalog(self, select: Sequence[str] = ()) -> Catalog:
-        """Return the catalog of this source, its notes shown on standard error.
+    def read(self, select: Sequence[str] = ()) -> Choice:
+        """Return the catalog of this source and what is meant of it; its notes are shown on standard error.
 
         Raises:
             SourceError: when it cannot be read.
@@ -56,14 +56,28 @@ class Session:
         """
         from docgen_plugin.console import say, visible, working
         from docgen_plugin.pipeline import read_catalog
-        from docgen_plugin.selection import require_choice
+        from docgen_plugin.selection import require_choice, resolved
 
         with working("reading the catalog"):
             catalog = read_catalog(self.source, self.config)
         for note in catalog.notes:
             say(f"note: {visible(note)}")
-        require_choice(catalog, self.config, select)
-        return catalog
+        include, exclude, chosen = (
+            resolved(self.source, self.config, globs)
+            for globs in (self.config.include, self.config.exclude, select)
+        )
+        config = replace(self.config, include=include, exclude=exclude)
+        require_choice(catalog, config, chosen)
+        return Choice(catalog, config, chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A catalog, and what of it is meant as globs over names, whatever grammar it was typed in."""
+
+    catalog: Catalog
+    config: Config
+    select: tuple[str, ...]
 
 
 def settings(source: str, model: str = "") -> Session:
@@ -111,7 +125,12 @@ def source_options(command: _F) -> _F:
         click.option(
             "--include", multiple=True, metavar="GLOB", help="Only tables like this (name, schema.name)."
         ),
-        click.option("--exclude", multiple=True, metavar="GLOB", help="Leave out tables like this."),
+        click.option(
+            "--exclude",
+            multiple=True,
+            metavar="WHICH",
+            help="Leave out tables like this, as --select names them.",
+        ),
         click.option("--schema", multiple=True, metavar="GLOB", help="Read only database schemas like this."),
         click.option(
             "--ledger", metavar="URL", help="Where suggestions are kept: a file or a SQLAlchemy URL."
@@ -127,8 +146,9 @@ def selecting(command: _F) -> _F:
     return click.option(
         "--select",
         multiple=True,
-        metavar="GLOB",
-        help="Only places like this: a table, or table.column ('orders', '*.email').",
+        metavar="WHICH",
+        help="Only places like this: a table, or table.column ('orders', '*.email'); in a dbt project also dbt's "
+        "own grammar ('stg_orders+', 'tag:nightly', 'models/staging').",
     )(command)
 
 

@@ -52,10 +52,11 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
     """
     from docgen_plugin import pipeline
 
-    catalog = session.catalog(select)
+    choice = session.read(select)
+    catalog, select = choice.catalog, choice.select
     with session.ledger(create=True) as ledger, columns_progress("suggesting") as progress:
         report = pipeline.suggest(
-            session.source, session.config, ledger, lambda: _loaded(session), select, progress, catalog, again
+            session.source, choice.config, ledger, lambda: _loaded(session), select, progress, catalog, again
         )
     if machine:
         emit(_suggest_json(report))
@@ -122,7 +123,8 @@ def apply(
         raise click.UsageError("--force goes with --to")
     from docgen_plugin import pipeline
 
-    catalog = session.catalog(select)
+    choice = session.read(select)
+    catalog, select = choice.catalog, choice.select
     if to:
         from docgen_plugin import descriptions_file
 
@@ -131,7 +133,7 @@ def apply(
         if to:
             from docgen_plugin import targets
 
-            rows = targets.approved(catalog, ledger, session.config, select)
+            rows = targets.approved(catalog, ledger, choice.config, select)
             report = descriptions_file.write(to, catalog, [row.suggestion for row in rows], dry_run, force)
             if not dry_run:
                 written = set(report.written)
@@ -139,7 +141,7 @@ def apply(
         else:
             try:
                 with working("writing"):
-                    report = pipeline.apply(session.source, session.config, ledger, select, dry_run, catalog)
+                    report = pipeline.apply(session.source, choice.config, ledger, select, dry_run, catalog)
             except KeyboardInterrupt:
                 say("docgen: interrupted; run docgen apply again: it sees what is written and goes on")
                 click.get_current_context().exit(_INTERRUPTED)
@@ -221,8 +223,9 @@ def coverage(session: Session, fail_under: float | None, machine: bool) -> None:
     from docgen_plugin.coverage import measure
     from docgen_plugin.selection import chosen_tables
 
-    catalog = session.catalog()
-    found = measure(chosen_tables(catalog.tables, session.config))
+    choice = session.read()
+    catalog = choice.catalog
+    found = measure(chosen_tables(catalog.tables, choice.config))
     failed = fail_under is not None and found.percent < fail_under
     if machine:
         emit(_coverage_json(catalog.source, found, fail_under, failed))

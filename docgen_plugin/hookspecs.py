@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
 
     import click
 
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from docgen_plugin.generate import Generator
     from docgen_plugin.model import Catalog, Change, WriteReport
 
-__all__ = ["hookimpl", "load_generator", "read_catalog", "register_commands", "write_descriptions"]
+__all__ = [
+    "hookimpl",
+    "load_generator",
+    "read_catalog",
+    "register_commands",
+    "select_tables",
+    "write_descriptions",
+]
 
 hookspec = pluggy.HookspecMarker("docgen")
 hookimpl = pluggy.HookimplMarker("docgen")
@@ -41,6 +48,16 @@ def write_descriptions(
     and the report's preview says exactly what would be done. A place whose text differs from `before`
     is skipped with a reason, never overwritten. Raise WriteError only when nothing was written; when
     it stops halfway, return a report with `error` set so that what was done is recorded.
+    """
+
+
+@hookspec(firstresult=True)
+def select_tables(source: str, criterion: str, config: Config) -> Set[str] | None:
+    """Say which tables a criterion of `--select` or `--exclude` means in the catalog tool's own grammar.
+
+    Called after `read_catalog`, once for each criterion. Return the keys of the tables, none of them included
+    where it means none; None when the source is not yours, or the text is a plain glob over names, which
+    docgen matches itself. The first answer wins. Raise ConfigError for a criterion that cannot be read.
     """
 
 

@@ -1,16 +1,19 @@
-"""Which tables and places a user means: globs over names, case-sensitive everywhere."""
+"""Which tables and places a user means: globs over names, case-sensitive everywhere, and a catalog tool's own grammar."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import lru_cache
+from glob import escape
 
 from docgen_plugin.config import Config
 from docgen_plugin.errors import ConfigError
 from docgen_plugin.model import Catalog, Table
+from docgen_plugin.plugins import manager
 
-__all__ = ["chosen_tables", "is_selected", "require_choice"]
+__all__ = ["chosen_tables", "is_selected", "require_choice", "resolved"]
 
 _EXAMPLES = 3
 
@@ -21,7 +24,33 @@ def _names(table: Table) -> tuple[str, ...]:
 
 
 def _matches(names: Iterable[str], globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, glob) for name in names for glob in globs)
+    exact, patterns = _sorted_out(tuple(globs))
+    return any(name in exact or any(fnmatchcase(name, glob) for glob in patterns) for name in names)
+
+
+@lru_cache(maxsize=64)
+def _sorted_out(globs: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the globs that are plain names, and the others: a criterion may stand for thousands of names."""
+    patterns = tuple(glob for glob in globs if any(sign in glob for sign in "*?["))
+    return frozenset(globs).difference(patterns), patterns
+
+
+def resolved(source: str, config: Config, criteria: Iterable[str]) -> tuple[str, ...]:
+    """Return globs for what a user typed: a criterion in the catalog tool's own grammar becomes its tables' keys.
+
+    Raises:
+        ConfigError: for a criterion that cannot be read, or that means no table.
+    """
+    globs: list[str] = []
+    for criterion in criteria:
+        keys = manager().hook.select_tables(source=source, criterion=criterion, config=config)
+        if keys is None:
+            globs.append(criterion)
+        elif keys:
+            globs += sorted(map(escape, keys))
+        else:
+            raise ConfigError(f"no table matches {criterion!r}")
+    return tuple(globs)
 
 
 def chosen_tables(tables: Iterable[Table], config: Config) -> Iterator[Table]:

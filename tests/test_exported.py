@@ -18,7 +18,7 @@ PINNED = {
     "docgen_plugin.cli": ["cli", "main"],
     "docgen_plugin.cli_ledger": ["COMMANDS", "reviewer"],
     "docgen_plugin.cli_model": ["COMMANDS"],
-    "docgen_plugin.cli_options": ["Session", "as_json", "selecting", "settings", "source_options"],
+    "docgen_plugin.cli_options": ["Choice", "Session", "as_json", "selecting", "settings", "source_options"],
     "docgen_plugin.cli_source": ["COMMANDS"],
     "docgen_plugin.config": ["Config", "load_config"],
     "docgen_plugin.console": [
@@ -33,7 +33,7 @@ PINNED = {
     "docgen_plugin.generate": ["Answer", "Generator", "TableRequest", "load"],
     "docgen_plugin.grounding": ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"],
     "docgen_plugin.hookspecs": [
-        "hookimpl", "load_generator", "read_catalog", "register_commands", "write_descriptions",
+        "hookimpl", "load_generator", "read_catalog", "register_commands", "select_tables", "write_descriptions",
     ],
     "docgen_plugin.hub": [
         "HubFile", "HubReference", "SCHEME", "cached", "fetch", "held", "look", "parse", "upload",
@@ -65,7 +65,7 @@ PINNED = {
         "CARD", "Listed", "Located", "is_here", "listed", "locate", "look", "split", "unknown", "verify",
     ],
     "docgen_plugin.review.terminal": ["review"],
-    "docgen_plugin.selection": ["chosen_tables", "is_selected", "require_choice"],
+    "docgen_plugin.selection": ["chosen_tables", "is_selected", "require_choice", "resolved"],
     "docgen_plugin.store": ["Decision", "Event", "Filter", "Ledger", "Page", "Row"],
     "docgen_plugin.targets": ["Target", "approved", "find", "ordered", "refresh", "reopen"],
 }  # fmt: skip

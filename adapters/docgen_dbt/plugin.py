@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from docgen_plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
 
     from docgen_plugin.config import Config
     from docgen_plugin.model import Catalog, Change, WriteReport
 
-__all__ = ["find_project", "read_catalog", "write_descriptions"]
+__all__ = ["find_project", "read_catalog", "select_tables", "write_descriptions"]
 
 
 @hookimpl
@@ -38,6 +38,23 @@ def write_descriptions(
     from docgen_dbt.properties import write_project
 
     return write_project(root, changes, dry_run, config)
+
+
+@hookimpl
+def select_tables(source: str, criterion: str, config: Config) -> Set[str] | None:
+    """Return the keys that a criterion of dbt's node selection means, or None for a plain name or glob."""
+    root = find_project(source)
+    if root is None:
+        return None
+    from docgen_dbt.selectors import is_criterion
+
+    if not is_criterion(criterion):
+        return None
+    from docgen_dbt.artifacts import read_manifest
+    from docgen_dbt.project import load_project
+    from docgen_dbt.selectors import select_nodes
+
+    return select_nodes(read_manifest(load_project(root)), [criterion])
 
 
 def find_project(source: str) -> Path | None:
