@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from docgen_plugin import __version__, cli_ledger, cli_model, cli_source, demo
+from docgen_plugin import __version__, cli_coverage, cli_ledger, cli_model, cli_source, demo
 from docgen_plugin.console import say, visible
 from docgen_plugin.errors import DocgenError
 from docgen_plugin.interrupts import came, remembered
@@ -78,7 +78,13 @@ def cli() -> None:
     """
 
 
-for _command in (*cli_source.COMMANDS, *cli_ledger.COMMANDS, *cli_model.COMMANDS, *demo.COMMANDS):
+for _command in (
+    *cli_source.COMMANDS,
+    *cli_ledger.COMMANDS,
+    *cli_coverage.COMMANDS,
+    *cli_model.COMMANDS,
+    *demo.COMMANDS,
+):
     cli.add_command(_command)
 
 

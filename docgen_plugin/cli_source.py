@@ -13,7 +13,6 @@ from docgen_plugin.console import (
     emit,
     say,
     show,
-    table_lines,
     visible,
     visible_lines,
     working,
@@ -21,7 +20,6 @@ from docgen_plugin.console import (
 from docgen_plugin.interrupts import came
 
 if TYPE_CHECKING:
-    from docgen_plugin.coverage import Coverage
     from docgen_plugin.generate import Generator
     from docgen_plugin.model import ColumnRef
     from docgen_plugin.pipeline import ApplyReport, SuggestReport
@@ -209,79 +207,4 @@ def _tell_applied(report: ApplyReport, dry_run: bool, to: str | None, tell: Any)
         tell(f"nothing to write{waits}")
 
 
-@click.command()
-@source_options
-@click.option(
-    "--fail-under",
-    type=click.FloatRange(0, 100),
-    metavar="N",
-    help="Exit with 1 when under N percent is documented.",
-)
-@as_json
-def coverage(session: Session, fail_under: float | None, machine: bool) -> None:
-    """Show how much of the source has descriptions now."""
-    from docgen_plugin.coverage import measure
-    from docgen_plugin.selection import chosen_tables
-
-    choice = session.read()
-    catalog = choice.catalog
-    found = measure(chosen_tables(catalog.tables, choice.config))
-    failed = fail_under is not None and found.percent < fail_under
-    if machine:
-        emit(_coverage_json(catalog.source, found, fail_under, failed))
-    else:
-        _show_coverage(found)
-    if failed:
-        say(f"docgen: {found.percent:.1f}% documented, --fail-under wants {fail_under:g}%")
-        click.get_current_context().exit(1)
-
-
-def _coverage_json(source: str, found: Coverage, wanted: float | None, failed: bool) -> dict[str, Any]:
-    return {
-        "source": source,
-        "percent": found.percent,
-        "places": found.places,
-        "missing": found.missing,
-        "tables": [
-            {
-                "table": table.key,
-                "documented": table.documented,
-                "columns": table.columns,
-                "documented_columns": table.documented_columns,
-            }
-            for table in found.tables
-        ],
-        "fail_under": wanted,
-        "passed": not failed,
-    }
-
-
-def _show_coverage(found: Coverage) -> None:
-    from docgen_plugin.coverage import percent
-
-    tables = sum(table.documented for table in found.tables)
-    columns = sum(table.documented_columns for table in found.tables)
-    number = sum(table.columns for table in found.tables)
-    rows = [
-        ("tables", f"{tables:,}", f"{len(found.tables):,}", f"{percent(tables, len(found.tables)):.1f}%"),
-        ("columns", f"{columns:,}", f"{number:,}", f"{percent(columns, number):.1f}%"),
-        ("together", f"{tables + columns:,}", f"{found.places:,}", f"{found.percent:.1f}%"),
-    ]
-    for line in table_lines(("", "documented", "of", "percent"), rows):
-        show(line)
-    worst = found.worst(_SHOWN)
-    if worst:
-        show()
-        listed = [
-            (
-                table.key,
-                "yes" if table.documented else "no",
-                f"{table.documented_columns:,} of {table.columns:,}",
-            )
-            for table in worst
-        ]
-        for line in table_lines(("most missing", "table", "columns"), listed):
-            show(line)
-
-
-COMMANDS: tuple[click.Command, ...] = (suggest, apply, coverage)
+COMMANDS: tuple[click.Command, ...] = (suggest, apply)

@@ -19,6 +19,7 @@ __all__ = [
     "hookimpl",
     "load_generator",
     "read_catalog",
+    "read_catalog_at",
     "register_commands",
     "select_tables",
     "write_descriptions",
@@ -35,6 +36,15 @@ def read_catalog(source: str, config: Config) -> Catalog | None:
     `source` is what the user typed: a path, a URL, or a plugin's own scheme ("datahub://...").
     Return None when the source is not yours; the first plugin that returns a Catalog wins, plugins
     registered last are asked first. Raise SourceError when it is yours but cannot be read.
+    """
+
+
+@hookspec(firstresult=True)
+def read_catalog_at(source: str, revision: str, catalog: Catalog, config: Config) -> Catalog | None:
+    """Read the catalog as it stood at a revision of the version control that the source is kept in.
+
+    `catalog` is what `read_catalog` gave just now. Return None when the source is not yours or is kept in none;
+    the first answer wins. Raise SourceError when the revision is unknown.
     """
 
 

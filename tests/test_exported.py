@@ -17,6 +17,7 @@ PINNED = {
     ],
     "docgen_plugin.cli": ["cli", "main"],
     "docgen_plugin.cli_ledger": ["COMMANDS", "reviewer"],
+    "docgen_plugin.cli_coverage": ["COMMANDS"],
     "docgen_plugin.cli_model": ["COMMANDS"],
     "docgen_plugin.cli_options": ["Choice", "Session", "as_json", "selecting", "settings", "source_options"],
     "docgen_plugin.cli_source": ["COMMANDS"],
@@ -24,7 +25,8 @@ PINNED = {
     "docgen_plugin.console": [
         "columns_progress", "count", "emit", "say", "show", "table_lines", "visible", "visible_lines", "working",
     ],
-    "docgen_plugin.coverage": ["Coverage", "TableCoverage", "measure", "percent"],
+    "docgen_plugin.coverage": ["Coverage", "Group", "TableCoverage", "compare", "measure", "percent"],
+    "docgen_plugin.coverage_report": ["as_badge", "as_json", "as_markdown", "fault_json"],
     "docgen_plugin.database": ["Database", "with_driver"],
     "docgen_plugin.descriptions_file": ["render", "write"],
     "docgen_plugin.errors": ["ConfigError", "DocgenError", "LedgerError", "ModelError", "SourceError", "WriteError"],
@@ -33,7 +35,8 @@ PINNED = {
     "docgen_plugin.generate": ["Answer", "Generator", "TableRequest", "load"],
     "docgen_plugin.grounding": ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"],
     "docgen_plugin.hookspecs": [
-        "hookimpl", "load_generator", "read_catalog", "register_commands", "select_tables", "write_descriptions",
+        "hookimpl", "load_generator", "read_catalog", "read_catalog_at", "register_commands", "select_tables",
+        "write_descriptions",
     ],
     "docgen_plugin.hub": [
         "HubFile", "HubReference", "SCHEME", "cached", "fetch", "held", "look", "parse", "upload",
@@ -67,6 +70,7 @@ PINNED = {
     "docgen_plugin.review.terminal": ["review"],
     "docgen_plugin.selection": ["chosen_tables", "is_selected", "require_choice", "resolved"],
     "docgen_plugin.store": ["Decision", "Event", "Filter", "Ledger", "Page", "Row"],
+    "docgen_plugin.text_quality": ["FAULTS", "Fault", "find_fault"],
     "docgen_plugin.targets": ["Target", "approved", "find", "ordered", "refresh", "reopen"],
 }  # fmt: skip
 

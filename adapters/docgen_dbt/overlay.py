@@ -11,7 +11,7 @@ import yaml
 from docgen_dbt.places import includes
 from docgen_plugin.jinja import unescape_jinja
 
-__all__ = ["overlay_file"]
+__all__ = ["describe_entries", "overlay_file"]
 
 _KINDS = {"models": "model", "seeds": "seed", "snapshots": "snapshot"}
 
@@ -36,6 +36,22 @@ def overlay_file(path: Path, nodes: Mapping[str, dict[str, Any]]) -> None:
         name = (kind, str(node.get("source_name") or ""), str(node["name"]))
         if name in entries:
             _overlay(node, entries[name])
+
+
+def describe_entries(data: Mapping[str, Any]) -> dict[tuple[str, str, str], tuple[str, dict[str, str]]]:
+    """Return (kind, source, name) -> (description, description of each column by its lower-case name) of a property file.
+
+    >>> describe_entries({"models": [{"name": "a", "columns": [{"name": "B", "description": "x"}]}]})
+    {('model', '', 'a'): ('', {'b': 'x'})}
+    """
+    found = {}
+    for kind, source, name, entry in _entries(data):
+        columns = {
+            str(item.get("name")).lower(): unescape_jinja(str(item.get("description") or ""))
+            for item in _mappings(entry.get("columns"))
+        }
+        found[kind, source, name] = (unescape_jinja(str(entry.get("description") or "")), columns)
+    return found
 
 
 def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:

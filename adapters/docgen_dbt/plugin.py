@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from docgen_plugin.config import Config
     from docgen_plugin.model import Catalog, Change, WriteReport
 
-__all__ = ["find_project", "read_catalog", "select_tables", "write_descriptions"]
+__all__ = ["find_project", "read_catalog", "read_catalog_at", "select_tables", "write_descriptions"]
 
 
 @hookimpl
@@ -25,6 +25,17 @@ def read_catalog(source: str, config: Config) -> Catalog | None:
     from docgen_dbt.artifacts import read_project
 
     return read_project(root, config)
+
+
+@hookimpl
+def read_catalog_at(source: str, revision: str, catalog: Catalog, config: Config) -> Catalog | None:
+    """Return the project's catalog as its files stood at a git revision, or None when `source` is no project."""
+    root = find_project(source)
+    if root is None:
+        return None
+    from docgen_dbt.at_revision import catalog_at
+
+    return catalog_at(root, revision, catalog)
 
 
 @hookimpl
