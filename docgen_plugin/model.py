@@ -79,6 +79,7 @@ class Table:
     upstream: tuple[str, ...] = ()  # keys of the tables it reads
     path: str = ""  # file that documents or defines it, relative to the project
     owner: str = ""  # person or team that answers for it, as the catalog names them
+    relation: str = ""  # its name in the database, where that is another than `name`
 
     def column(self, name: str) -> Column | None:
         """Return the column of exactly this name, or None."""

@@ -28,6 +28,7 @@ __all__ = [
     "apply",
     "read_catalog",
     "suggest",
+    "write",
 ]
 
 _KEPT_TOGETHER = 200  # answers between two commits of the ledger
@@ -455,7 +456,7 @@ def apply(
     present = tuple(ref for ref, turn in sorted(changed.items()) if turn.state == "applied")
     report = WriteReport()
     if rows:
-        report = _write(source, config, [_change(catalog, row) for row in rows], dry_run)
+        report = write(source, config, [_change(catalog, row) for row in rows], dry_run)
     if not dry_run:
         _record_written(catalog, ledger, rows, report)
     return ApplyReport(
@@ -490,7 +491,12 @@ def _change(catalog: Catalog, row: Row) -> Change:
     return Change(ref, row.suggestion.before if standing is None else standing, row.suggestion.text)
 
 
-def _write(source: str, config: Config, changes: Sequence[Change], dry_run: bool) -> WriteReport:
+def write(source: str, config: Config, changes: Sequence[Change], dry_run: bool) -> WriteReport:
+    """Write descriptions through the plugin that knows the source and return what was done.
+
+    Raises:
+        WriteError: when no plugin writes to it, or nothing could be written.
+    """
     report: WriteReport | None = manager().hook.write_descriptions(
         source=source, changes=changes, dry_run=dry_run, config=config
     )

@@ -216,6 +216,7 @@ class _Builder:
             upstream=tuple(dict.fromkeys((node.get("depends_on") or {}).get("nodes") or ())),
             path=table_path(node),
             owner=_owner(node),
+            relation=str(node.get("alias") or node.get("identifier") or ""),
         )
 
     def _merge(
