@@ -84,10 +84,15 @@ def _suggest_json(report: SuggestReport) -> dict[str, Any]:
         "model": report.model,
         "device": report.device,
         "interrupted": report.interrupted,
+        "evidence": [
+            {"place": str(ref), "origin": origin, "evidence": text} for ref, origin, text in report.evidence
+        ],
     }
 
 
 def _tell_suggested(report: SuggestReport, tell: Any) -> None:
+    from docgen_plugin.inherit import DISAGREE
+
     if report.turned:
         tell(
             f"{count(report.turned, 'earlier suggestion')} changed state because the source or model changed"
@@ -98,6 +103,9 @@ def _tell_suggested(report: SuggestReport, tell: Any) -> None:
     origins = ", ".join(f"{number:,} {origin}" for origin, number in report.by_origin.items())
     speed = f" in {report.seconds:.1f} s" if report.seconds >= 0.1 else ""
     tell(f"{count(report.suggested, 'suggestion')} of {report.targets:,}{speed} ({origins or 'none'})")
+    disagreeing = sum(DISAGREE in text for _, _, text in report.evidence)
+    if disagreeing:
+        tell(f"{count(disagreeing, 'place')} whose parents say different things: docgen review shows them")
     if report.suggested:
         tell("next: docgen review, or docgen accept to take them all")
 

@@ -12,6 +12,7 @@ __all__ = ["Turn", "fingerprint", "judge", "same_evidence", "same_text"]
 
 _OPEN = ("suggested", "accepted", "edited")
 _APPROVED = ("accepted", "edited", "applied")
+_INHERITING = ("suggested", "accepted", "applied")
 _DBT_KINDS = ("model", "source", "seed", "snapshot")
 _UNKNOWN = "-"
 
@@ -79,17 +80,19 @@ def same_text(one: str, other: str) -> bool:
     return one == other or one.split() == other.split()
 
 
-def judge(row: Suggestion, now: str | None, current: str) -> Turn | None:
+def judge(row: Suggestion, now: str | None, current: str, parent: str | None = None) -> Turn | None:
     """Return the state that a row of a table that is still there should turn to, None when it is right.
 
     Args:
         row: the ledger's row.
         now: the description that stands there now, None when the column is gone.
         current: the place's fingerprint now.
+        parent: the text that the place would inherit now, None where the row's text was not inherited.
     """
+    outdated = parent is not None and not same_text(parent, row.text)
     same = same_evidence(row.fingerprint, current) if now is not None else False
     if row.state == "stale":
-        again = now is not None and now.strip() and same_text(now, row.text) and same
+        again = now is not None and now.strip() and same_text(now, row.text) and same and not outdated
         return Turn("applied", "the text stands there again") if again else None
     if now is None:
         return Turn("stale", "the column is gone")
@@ -98,7 +101,11 @@ def judge(row: Suggestion, now: str | None, current: str) -> Turn | None:
     if row.state in _OPEN and not same_text(now, row.before):
         return Turn("stale", "someone wrote a text there meanwhile")
     if row.state == "applied" and not same_text(now, row.text):
+        if parent is not None and same_text(now, parent):
+            return None  # it stands there as a reference, which follows the parent
         return Turn("stale", "the text was changed or removed there")
+    if outdated and row.state in _INHERITING:
+        return Turn("stale", "its parent's text changed")
     if not row.ref.column and row.state in _APPROVED:
         return None  # what a row of the table is stays true when a column comes or goes
     if not same:

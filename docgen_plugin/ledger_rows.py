@@ -117,6 +117,8 @@ def row_of(found: RowMapping) -> Row:
         position=found["position"] or 0,
         path=found["path"] or "",
         owner=found["owner"] or "",
+        evidence=found["evidence"] or "",
+        parent_hash=found["parent_hash"] or "",
     )
     return Row(suggestion, found["version"], found["previous"])
 
@@ -192,6 +194,8 @@ def _values(source: str, place: str, suggestion: Suggestion, now: datetime) -> d
         "position": suggestion.position,
         "path": suggestion.path,
         "owner": suggestion.owner,
+        "evidence": suggestion.evidence,
+        "parent_hash": suggestion.parent_hash,
     }
 
 

@@ -85,6 +85,8 @@ suggestions = Table(
     Column("position", Integer),  # of the column in its table from 1, 0 for the table itself
     Column("path", Text),  # the file that documents the table, and who owns it: what reviewers filter by
     Column("owner", Text),
+    Column("evidence", Text),  # where the text comes from, or what speaks against one
+    Column("parent_hash", String(16)),  # of the text that was inherited
     Index("docgen_suggestion_source_state", "source_hash", "state"),
     Index("docgen_suggestion_order", "source_hash", "sort_key", "position", "place"),
     Index("docgen_suggestion_confidence", "source_hash", "confidence", "place"),
@@ -145,4 +147,9 @@ def _complete(connection: Connection, table: Table) -> None:
             index.create(connection)
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first, _second)
+def _third(connection: Connection) -> None:
+    """Add where a text comes from."""
+    _complete(connection, suggestions)
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first, _second, _third)

@@ -13,6 +13,7 @@ __all__ = [
     "Column",
     "ColumnRef",
     "ForeignKey",
+    "Lineage",
     "STATES",
     "Suggestion",
     "Table",
@@ -52,6 +53,15 @@ class ForeignKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Lineage:
+    """What a column is made of in the query of its table; columns compare without case."""
+
+    kind: str  # pass-through, rename, union (one of several columns), derived, constant, unknown
+    inputs: tuple[ColumnRef, ...] = ()  # columns of other tables, in the order the query names them
+    expression: str = ""  # of a derived or constant one, shortened; "" for the others
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """One column as its catalog shows it; an empty string or tuple means the catalog does not say."""
 
@@ -63,6 +73,9 @@ class Column:
     unique: bool = False
     foreign_key: ForeignKey | None = None
     values: tuple[str, ...] = ()  # allowed values: enum, CHECK (... IN ...), accepted_values
+    lineage: Lineage | None = None  # None where no query tells
+    reference: str = ""  # what stands for the description in the source, if that is no text: a doc() call
+    pinned: bool = False  # its owner wants no text taken over or suggested here
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +92,7 @@ class Table:
     upstream: tuple[str, ...] = ()  # keys of the tables it reads
     path: str = ""  # file that documents or defines it, relative to the project
     owner: str = ""  # person or team that answers for it, as the catalog names them
-    relation: str = ""  # its name in the database, where that is another than `name`
+    pinned: bool = False  # its owner wants no text suggested for the table itself
 
     def column(self, name: str) -> Column | None:
         """Return the column of exactly this name, or None."""
@@ -142,6 +155,8 @@ class Suggestion:
     confidence: float = 0.0  # 0 to 1
     fingerprint: str = ""  # of what the text was made from: name, type, keys
     before: str = ""  # the text that stood there when the suggestion was made
+    evidence: str = ""  # where an inherited text comes from, or what speaks for and against one
+    parent_hash: str = ""  # text_hash of the parent's text that was inherited, "" for none
     reviewer: str = ""
     suggested_at: datetime | None = None
     decided_at: datetime | None = None
@@ -158,6 +173,7 @@ class Change:
     ref: ColumnRef
     before: str
     after: str
+    reference: str = ""  # what the source may hold in the text's stead, if it can: a doc() call
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from docgen_plugin import targets
@@ -15,7 +15,7 @@ from docgen_plugin.errors import SourceError, WriteError
 from docgen_plugin.freshness import fingerprint
 from docgen_plugin.generate import Answer, Generator, TableRequest
 from docgen_plugin.grounding import UNCLEAR, Checker, Verdict
-from docgen_plugin.inherit import Accepted, Found, inherited
+from docgen_plugin.inherit import Accepted, Found, evidence, inherited, reference_of
 from docgen_plugin.model import Catalog, Change, Column, ColumnRef, Suggestion, Table, WriteReport
 from docgen_plugin.plugins import manager
 from docgen_plugin.store import Decision, Ledger, Row
@@ -28,7 +28,6 @@ __all__ = [
     "apply",
     "read_catalog",
     "suggest",
-    "write",
 ]
 
 _KEPT_TOGETHER = 200  # answers between two commits of the ledger
@@ -69,6 +68,8 @@ class SuggestReport:
     model: str = ""
     device: str = ""
     interrupted: bool = False
+    # place, origin, and where the text comes from or what speaks against one
+    evidence: tuple[tuple[ColumnRef, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,11 +258,13 @@ class _Run:
         self.total = total
         self.progress = progress
         self.checker = Checker(catalog, known)
+        self.machine_made = targets.machine_made(catalog, ledger)
         self.model = ""
         self.strict = False
         self.done = 0
         self.kept = 0
         self.origins: Counter[str] = Counter()
+        self.evidence: list[tuple[ColumnRef, str, str]] = []
         self._open: dict[ColumnRef, _Asked] = {}
         self._waiting: list[Suggestion] = []
         self._flushed_at = self._started_at = time.monotonic()
@@ -289,14 +292,14 @@ class _Run:
         before = target.earlier.get(column.name if column is not None else "")
         if before is not None:
             # people approved these words before: they are shown again rather than lost
-            return replace(before, origin="reused", confidence=_CONFIDENCE["reused"])
+            told = "approved here before"
+            return replace(before, origin="reused", confidence=_CONFIDENCE["reused"], evidence=told)
         found: Found | None = None
         if column is not None:
-            found = inherited(self.catalog, table, column) or accepted.reusable(table, column)
+            found = inherited(self.catalog, table, column, self.machine_made)
+            found = found or accepted.reusable(table, column)
         if found is not None:
-            return Suggestion(
-                _ref(table, column), found.text, origin=found.origin, confidence=_CONFIDENCE[found.origin]
-            )
+            return found.suggestion(_ref(table, column), _CONFIDENCE[found.origin])
         opaque = self.checker.opaque(table, column)
         return self._composed(table, column) if opaque is None else _suggestion(table, column, opaque)
 
@@ -381,11 +384,15 @@ class _Run:
 
     def _record(self, table: Table, column: Column | None, suggestion: Suggestion) -> None:
         standing = column.description if column is not None else table.description
+        told = suggestion.evidence
+        if column is not None and suggestion.origin != "inherited":
+            told = "; ".join(filter(None, (told, evidence(self.catalog, table, column, self.machine_made))))
         self._waiting.append(
             replace(
                 suggestion,
                 fingerprint=fingerprint(table, column),
                 before=standing,
+                evidence=told,
                 suggested_at=None,
                 position=table.position(column.name) if column is not None else 0,
                 path=table.path,
@@ -402,7 +409,9 @@ class _Run:
         if self._waiting:
             kept = self.ledger.add(self.catalog.source, self._waiting)
             self.kept += len(kept)
-            self.origins.update(one.origin for one in self._waiting if one.ref in kept)
+            recorded = [one for one in self._waiting if one.ref in kept]
+            self.origins.update(one.origin for one in recorded)
+            self.evidence += [(one.ref, one.origin, one.evidence) for one in recorded if one.evidence]
             self._waiting = []
         self._flushed_at = time.monotonic()
 
@@ -419,6 +428,7 @@ class _Run:
             self.model,
             device,
             interrupted,
+            tuple(self.evidence),
         )
 
 
@@ -456,7 +466,8 @@ def apply(
     present = tuple(ref for ref, turn in sorted(changed.items()) if turn.state == "applied")
     report = WriteReport()
     if rows:
-        report = write(source, config, [_change(catalog, row) for row in rows], dry_run)
+        machine_made = targets.machine_made(catalog, ledger)
+        report = _write(source, config, [_change(catalog, row, machine_made) for row in rows], dry_run)
     if not dry_run:
         _record_written(catalog, ledger, rows, report)
     return ApplyReport(
@@ -484,19 +495,16 @@ def _record_written(catalog: Catalog, ledger: Ledger, rows: Sequence[Row], repor
     )
 
 
-def _change(catalog: Catalog, row: Row) -> Change:
-    ref = row.suggestion.ref
+def _change(catalog: Catalog, row: Row, machine_made: Container[ColumnRef]) -> Change:
+    suggestion = row.suggestion
+    ref = suggestion.ref
     standing = catalog.description(ref)
     # `refresh` found it the same but for white space: the adapter compares letter by letter
-    return Change(ref, row.suggestion.before if standing is None else standing, row.suggestion.text)
+    before = suggestion.before if standing is None else standing
+    return Change(ref, before, suggestion.text, reference_of(catalog, suggestion, machine_made))
 
 
-def write(source: str, config: Config, changes: Sequence[Change], dry_run: bool) -> WriteReport:
-    """Write descriptions through the plugin that knows the source and return what was done.
-
-    Raises:
-        WriteError: when no plugin writes to it, or nothing could be written.
-    """
+def _write(source: str, config: Config, changes: Sequence[Change], dry_run: bool) -> WriteReport:
     report: WriteReport | None = manager().hook.write_descriptions(
         source=source, changes=changes, dry_run=dry_run, config=config
     )

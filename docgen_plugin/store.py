@@ -94,9 +94,15 @@ class Ledger:
         self.close()
 
     def rows(
-        self, source: str, tables: Iterable[str] | None = None, states: Sequence[str] = STATES
+        self,
+        source: str,
+        tables: Iterable[str] | None = None,
+        states: Sequence[str] = STATES,
+        origins: Sequence[str] = (),
     ) -> Iterator[Row]:
         """Yield a source's rows in these states, of all tables or of those with these keys, in no order.
+
+        With `origins` only rows whose text came about in one of these ways.
 
         Raises:
             LedgerError: when the ledger cannot be read.
@@ -104,6 +110,8 @@ class Ledger:
         base = sqlalchemy.select(suggestions).where(
             suggestions.c.source_hash == text_hash(source), suggestions.c.state.in_(states)
         )
+        if origins:
+            base = base.where(suggestions.c.origin.in_(origins))
         with self._database.reading() as connection:
             if tables is None:
                 for found in connection.execution_options(yield_per=1000).execute(base).mappings():

@@ -5,16 +5,17 @@ Rows are read for some tables at a time, so that the memory needed does not grow
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from docgen_plugin.config import Config
 from docgen_plugin.freshness import Turn, fingerprint, judge, same_evidence, same_text
-from docgen_plugin.model import Catalog, Column, ColumnRef, Suggestion, Table
+from docgen_plugin.inherit import inherited
+from docgen_plugin.model import Catalog, Column, ColumnRef, Suggestion, Table, text_hash
 from docgen_plugin.selection import chosen_tables, is_selected
 from docgen_plugin.store import Decision, Ledger, Row
 
-__all__ = ["Target", "approved", "find", "ordered", "refresh", "reopen"]
+__all__ = ["Target", "approved", "find", "machine_made", "ordered", "refresh", "reopen"]
 
 _TABLES_AT_ONCE = 200  # tables whose ledger rows are in memory together
 _APPROVED = ("accepted", "edited", "applied")
@@ -29,8 +30,9 @@ def refresh(catalog: Catalog, ledger: Ledger, dry_run: bool = False) -> list[tup
         LedgerError: when the ledger cannot be used.
     """
     turned: list[tuple[Row, Turn]] = []
+    made = machine_made(catalog, ledger)
     for tables in _chunks(catalog.tables):
-        places = _Places(tables)
+        places = _Places(tables, catalog, made)
         found: list[tuple[Row, Turn]] = []
         for row in ledger.rows(catalog.source, places.keys):
             turn = places.judge(row)
@@ -42,10 +44,36 @@ def refresh(catalog: Catalog, ledger: Ledger, dry_run: bool = False) -> list[tup
     return turned
 
 
+def machine_made(catalog: Catalog, ledger: Ledger) -> frozenset[ColumnRef]:
+    """Return the columns where a text of ours stands that no person worded: what is above them says more.
+
+    Raises:
+        LedgerError: when the ledger cannot be read.
+    """
+    if not any(column.lineage for table in catalog.tables for column in table.columns):
+        return frozenset()
+    places = _Places(catalog.tables, catalog, ())
+    found = {
+        row.suggestion.ref for row in ledger.rows(catalog.source, origins=("inherited",)) if places.holds(row)
+    }
+    for row in ledger.rows(catalog.source, states=("applied",)):
+        if row.suggestion.origin == "inherited" or row.previous == "edited" or not places.holds(row):
+            continue
+        if row.previous != "stale" or not _reworded(catalog, ledger, row):
+            found.add(row.suggestion.ref)
+    return frozenset(found)
+
+
+def _is_edited(suggestion: Suggestion) -> bool:
+    """Return whether a person put other words in an inherited text's place."""
+    return text_hash(suggestion.text) != suggestion.parent_hash
+
+
 class _Places:
     """Some tables with their columns by name, so that a ledger row meets its place at once."""
 
-    def __init__(self, tables: Sequence[Table]) -> None:
+    def __init__(self, tables: Sequence[Table], catalog: Catalog, made: Container[ColumnRef]) -> None:
+        self._catalog, self._made = catalog, made
         self.keys = [table.key for table in tables]
         self._tables = {table.key: table for table in tables}
         self._columns = {(table.key, column.name): column for table in tables for column in table.columns}
@@ -58,7 +86,33 @@ class _Places:
         if ref.column and column is None:
             return judge(row.suggestion, None, "")
         standing = column.description if column is not None else table.description
-        return judge(row.suggestion, standing, fingerprint(table, column))
+        return judge(row.suggestion, standing, fingerprint(table, column), self.parent(row))
+
+    def holds(self, row: Row) -> bool:
+        """Return whether a row's text, or our own one that it is to replace, stands at its column; not when pinned."""
+        suggestion = row.suggestion
+        column = self._columns.get((suggestion.ref.table, suggestion.ref.column))
+        if column is None or column.pinned or not column.description.strip():
+            return False
+        if suggestion.origin == "inherited" and _is_edited(suggestion):
+            return False
+        settled = suggestion.state in ("applied", "stale")
+        return same_text(column.description, suggestion.text if settled else suggestion.before)
+
+    def parent(self, row: Row) -> str | None:
+        """Return what the place of an inherited row would inherit now; None for all others and when it is pinned."""
+        suggestion = row.suggestion
+        ref = suggestion.ref
+        column = self._columns.get((ref.table, ref.column))
+        if suggestion.origin != "inherited" or column is None or column.pinned or _is_edited(suggestion):
+            return None
+        found = inherited(self._catalog, self._tables[ref.table], column, self._made)
+        return None if found is None else found.text
+
+    def outdated(self, row: Row) -> bool:
+        """Return whether a row's text was inherited from a column that has another text now."""
+        parent = self.parent(row)
+        return parent is not None and not same_text(parent, row.suggestion.text)
 
     def replaceable(self, row: Row) -> bool:
         """Return whether what stands at a stale row's place is our own text, no longer the best to say."""
@@ -69,10 +123,8 @@ class _Places:
             return False
         standing = column.description if column is not None else table.description
         if _before_stale(row) == "applied":
-            current = fingerprint(table, column)
-            return same_text(standing, row.suggestion.text) and not same_evidence(
-                row.suggestion.fingerprint, current
-            )
+            changed = not same_evidence(row.suggestion.fingerprint, fingerprint(table, column))
+            return same_text(standing, row.suggestion.text) and (changed or self.outdated(row))
         # a suggestion is made beside a standing text only where that text was ours
         return bool(row.suggestion.before.strip()) and same_text(standing, row.suggestion.before)
 
@@ -121,11 +173,12 @@ def find(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str]
     Raises:
         LedgerError: when the ledger cannot be read.
     """
+    made = machine_made(catalog, ledger)
     for tables in _chunks(list(chosen_tables(catalog.tables, config))):
         taken: dict[str, set[str]] = {}
         earlier: dict[str, dict[str, Suggestion]] = {}
         ours: set[ColumnRef] = set()
-        places = _Places(tables)
+        places = _Places(tables, catalog, made)
         for row in list(ledger.rows(catalog.source, places.keys)):
             ref = row.suggestion.ref
             if places.state(row) != "stale":
@@ -135,7 +188,8 @@ def find(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str]
             if replaceable:
                 ours.add(ref)
             # what only a model wrote is written anew for a changed column; a person's words are shown again
-            if _before_stale(row) in _APPROVED and (not replaceable or _reworded(catalog, ledger, row)):
+            approved_before = _before_stale(row) in _APPROVED and not places.outdated(row)
+            if approved_before and (not replaceable or _reworded(catalog, ledger, row)):
                 earlier.setdefault(ref.table, {})[ref.column] = row.suggestion
         for table in tables:
             closed = taken.get(table.key, ())
@@ -144,11 +198,13 @@ def find(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[str]
                 for column in table.columns
                 if (not column.description.strip() or ColumnRef(table.key, column.name) in ours)
                 and column.name not in closed
+                and not column.pinned
                 and is_selected(table, column.name, select)
             )
             with_table = (
                 (not table.description.strip() or ColumnRef(table.key) in ours)
                 and "" not in closed
+                and not table.pinned
                 and is_selected(table, "", select)
             )
             if columns or with_table:
@@ -183,7 +239,7 @@ def approved(catalog: Catalog, ledger: Ledger, config: Config, select: Sequence[
     Raises:
         LedgerError: when the ledger cannot be read.
     """
-    places = _Places(catalog.tables)
+    places = _Places(catalog.tables, catalog, machine_made(catalog, ledger))
     rows = ordered(catalog, ledger, config, ("accepted", "edited"), select)
     return [row for row in rows if places.state(row) == row.suggestion.state]
 

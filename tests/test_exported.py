@@ -21,7 +21,6 @@ PINNED = {
     "docgen_plugin.cli_model": ["COMMANDS"],
     "docgen_plugin.cli_options": ["Choice", "Session", "as_json", "selecting", "settings", "source_options"],
     "docgen_plugin.cli_source": ["COMMANDS"],
-    "docgen_plugin.cli_sync": ["COMMANDS"],
     "docgen_plugin.config": ["Config", "load_config"],
     "docgen_plugin.console": [
         "columns_progress", "count", "emit", "say", "show", "table_lines", "visible", "visible_lines", "working",
@@ -42,7 +41,7 @@ PINNED = {
     "docgen_plugin.hub": [
         "HubFile", "HubReference", "SCHEME", "cached", "fetch", "held", "look", "parse", "upload",
     ],
-    "docgen_plugin.inherit": ["Accepted", "Found", "inherited"],
+    "docgen_plugin.inherit": ["Accepted", "DISAGREE", "Found", "evidence", "inherited", "reference_of"],
     "docgen_plugin.ledger_pages": [
         "Filter", "GROUPS", "ORDERS", "bookmark", "conditions", "page_query", "tally_query",
     ],
@@ -51,19 +50,22 @@ PINNED = {
         "restore_rows", "row_of", "undo_rows",
     ],
     "docgen_plugin.ledger_transfer": ["export_lines", "import_lines"],
+    "docgen_plugin.lineage": [
+        "SQLGLOT_BUGS", "mark_functions", "quiet_sqlglot", "read_lineage", "trace", "with_lineage",
+    ],
     "docgen_plugin.manifest": [
         "Base", "DataSet", "FILE", "Manifest", "headline", "is_name", "parse", "read", "render", "version_key",
     ],
     "docgen_plugin.migrations": ["MIGRATIONS", "SORT_CHARS", "events", "metadata", "suggestions", "versions"],
     "docgen_plugin.model": [
-        "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "STATES", "Suggestion", "Table", "WriteReport",
+        "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "Lineage", "STATES", "Suggestion", "Table", "WriteReport",
         "text_hash",
     ],
     "docgen_plugin.model_choice": ["Choice", "current", "load", "located", "rollback", "use"],
     "docgen_plugin.model_folders": [
         "Kept", "check_space", "copy_checked", "discard", "link_or_copy", "place", "require", "versions",
     ],
-    "docgen_plugin.pipeline": ["ApplyReport", "SuggestReport", "apply", "read_catalog", "suggest", "write"],
+    "docgen_plugin.pipeline": ["ApplyReport", "SuggestReport", "apply", "read_catalog", "suggest"],
     "docgen_plugin.plugins": ["manager"],
     "docgen_plugin.registry": [
         "CARD", "Listed", "Located", "is_here", "listed", "locate", "look", "split", "unknown", "verify",
@@ -72,8 +74,7 @@ PINNED = {
     "docgen_plugin.selection": ["chosen_tables", "is_selected", "require_choice", "resolved"],
     "docgen_plugin.store": ["Decision", "Event", "Filter", "Ledger", "Page", "Row"],
     "docgen_plugin.text_quality": ["FAULTS", "Fault", "find_fault"],
-    "docgen_plugin.sync": ["ACTIONS", "Difference", "Plan", "changes", "plan"],
-    "docgen_plugin.targets": ["Target", "approved", "find", "ordered", "refresh", "reopen"],
+    "docgen_plugin.targets": ["Target", "approved", "find", "machine_made", "ordered", "refresh", "reopen"],
 }  # fmt: skip
 
 # modules whose names are pinned above, and all others that the package has

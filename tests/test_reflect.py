@@ -543,3 +543,40 @@ def test_facts_of_sqlite_through_any_dialects_way(tmp_path):
     assert [column.name for column in table(catalog, "main.seen").columns] == ["id"]
     assert table(catalog, "main.broken").columns == ()
     assert any("broken cannot be read" in note for note in catalog.notes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", ["sqlite", "duckdb", "postgresql", "mariadb"])
+def test_views_know_where_their_columns_come_from(dialect, request, tmp_path):
+    if dialect in ("sqlite", "duckdb"):
+        url = f"{dialect}:///{tmp_path / 'views.db'}"
+    else:
+        url = request.getfixturevalue("postgres_url" if dialect == "postgresql" else "mariadb_url")
+    execute(
+        url,
+        "CREATE TABLE orders (id integer, customer_id integer, total integer)",
+        "CREATE TABLE customers (customer_id integer, name varchar(40))",
+        "CREATE TABLE refunds (id integer, total integer)",
+        "CREATE VIEW sales (order_id, buyer, total, gross) AS "
+        "SELECT o.id, c.name, o.total, o.total * 2 FROM orders o JOIN customers c ON c.customer_id = o.customer_id",
+        "CREATE VIEW every AS SELECT id, total FROM orders UNION ALL SELECT id, total FROM refunds",
+        "CREATE VIEW copied AS WITH s AS (SELECT * FROM sales) SELECT order_id AS number, gross FROM s",
+    )
+    catalog = read(url)
+    assert catalog.notes == ()
+    found = {}
+    for one in catalog.tables:
+        for column in one.columns:
+            if column.lineage is not None:
+                inputs = [str(ref).partition(".")[2] for ref in column.lineage.inputs]
+                found[f"{one.name}.{column.name}"] = (column.lineage.kind, *inputs)
+    assert found == {
+        "sales.order_id": ("rename", "orders.id"),
+        "sales.buyer": ("rename", "customers.name"),
+        "sales.total": ("pass-through", "orders.total"),
+        "sales.gross": ("derived", "orders.total"),
+        "every.id": ("union", "orders.id", "refunds.id"),
+        "every.total": ("union", "orders.total", "refunds.total"),
+        "copied.number": ("rename", "sales.order_id"),
+        "copied.gross": ("pass-through", "sales.gross"),
+    }

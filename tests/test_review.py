@@ -8,7 +8,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from docgen_plugin.model import Column, ColumnRef, ForeignKey, Table
+from docgen_plugin.model import Column, ColumnRef, ForeignKey, Lineage, Table
 from docgen_plugin.store import Decision, Ledger
 from tests.fakes import FakeModel, Shop, registered
 from tests.test_cli import docgen
@@ -112,6 +112,20 @@ def test_what_is_shown(shop):
     assert "   text, one of open, paid" in shown.splitlines()
     assert "nothing decided" not in shown
     assert "3 skipped" in shown
+
+
+def test_where_a_text_comes_from_is_shown(shop):
+    told = {
+        "from s.orders.state": Lineage("pass-through", (STATE,)),
+        "computed from s.orders.state: length(state)": Lineage("derived", (STATE,), "length(state)"),
+    }
+    shop.set(STATE, "How far it is.")
+    columns = tuple(Column(f"state_{n}", "text", lineage=one) for n, one in enumerate(told.values()))
+    shop.tables["s.v"] = Table("s.v", "v", schema="s", kind="view", description="V.", columns=columns)
+    docgen("suggest", "shop")
+    lines = review(*"ss", select=("s.v",)).splitlines()
+    assert [line.strip() for line in lines if line.strip() in told] == list(told)
+    assert "parents" not in docgen("suggest", "shop").stdout
 
 
 def test_an_edited_text_is_what_gets_written(shop):

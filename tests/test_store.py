@@ -15,7 +15,7 @@ import sqlalchemy
 
 from docgen_plugin import migrations
 from docgen_plugin.errors import LedgerError
-from docgen_plugin.model import ColumnRef, Suggestion
+from docgen_plugin.model import ColumnRef, Suggestion, text_hash
 from docgen_plugin.store import Decision, Ledger
 
 ORDERS = ColumnRef("public.orders")
@@ -190,6 +190,41 @@ def test_the_schema_is_made_once_and_kept(tmp_path):
     assert connection.execute("select version from docgen_version").fetchall() == versions
     assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+OLD_LEDGER = """
+create table docgen_version (version integer primary key, applied_at datetime not null);
+insert into docgen_version values (1, '2025-01-01 00:00:00.000000');
+create table docgen_suggestion (place varchar(64) primary key, source_hash varchar(16) not null, source text not null,
+    table_key text not null, column_name text not null, text text not null, text_hash varchar(16) not null,
+    state varchar(16) not null, previous varchar(16) not null, origin varchar(16) not null, model text not null,
+    logprob float not null, confidence float not null, fingerprint text not null, before_text text not null,
+    reviewer text not null, suggested_at datetime not null, decided_at datetime, applied_at datetime,
+    version integer not null);
+create table docgen_event (id integer primary key autoincrement, place varchar(64) not null,
+    happened_at datetime not null, who text not null, old_state varchar(16) not null,
+    new_state varchar(16) not null, old_text text, new_text text, why text not null);
+insert into docgen_suggestion values ('p', '{hash}', 'shop', 'orders', 'total', 'Total.', 'h', 'suggested', '',
+    'inherited', '', 0, 0.9, '', '', '', '2025-01-01 00:00:00.000000', null, null, 1);
+"""
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "ledger.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(OLD_LEDGER.format(hash=text_hash("shop")))
+    connection.close()
+    with Ledger(path) as ledger:
+        (old,) = ledger.rows("shop", origins=("inherited",))
+        assert (old.suggestion.text, old.suggestion.evidence, old.suggestion.parent_hash) == (
+            "Total.",
+            "",
+            "",
+        )
+        ledger.add("shop", [Suggestion(ColumnRef("t"), "T.", evidence="from a.b", parent_hash="0123")])
+        kept = ledger.row("shop", ColumnRef("t"))
+        assert kept is not None
+        assert (kept.suggestion.evidence, kept.suggestion.parent_hash) == ("from a.b", "0123")
 
 
 def test_a_new_migration_runs_once_on_an_old_ledger(tmp_path, monkeypatch):

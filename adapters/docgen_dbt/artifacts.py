@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from docgen_dbt import parse
 from docgen_dbt.columns import Inferred, SqlReader, seed_columns
 from docgen_dbt.facts import Facts, read_facts
+from docgen_dbt.meta import is_pinned, pin_notes
 from docgen_dbt.overlay import overlay_file
 from docgen_dbt.project import Project, load_project
+from docgen_dbt.references import References
 from docgen_dbt.shape import misshapen
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError
@@ -24,6 +26,7 @@ __all__ = ["MANIFEST_VERSIONS", "read_manifest", "read_project", "table_path"]
 
 # by manifest version: the dbt-core that writes it; https://schemas.getdbt.com/
 MANIFEST_VERSIONS = {11: "1.7", 12: "1.8 to 1.12"}
+_NOTED = 3  # names in a note
 _VERSION = re.compile(r"/manifest/v(\d+)(?:\.json)?$")
 _KINDS = ("model", "seed", "snapshot")
 _UPPER_CASE = {"snowflake", "oracle", "exasol", "teradata"}  # unquoted names come back in capitals
@@ -48,10 +51,11 @@ def read_project(root: Path, config: Config) -> Catalog:
     manifest = read_manifest(project)
     own = _own_nodes(project, manifest)
     for path in newer:
-        overlay_file(path, own)
+        overlay_file(path, own, References(manifest))
     listed, note = _read_catalog_file(project, manifest)
     tables = _Builder(project, manifest, own, listed).tables()
     notes += [note] if note else []
+    notes += [*pin_notes(own), *_unread(tables, own)]
     if not tables:
         notes.append(f"{project.name} has no models, sources, seeds or snapshots")
     return Catalog(f"dbt:{project.name}", "dbt", tables, tuple(notes))
@@ -153,6 +157,21 @@ def _listed(entry: Mapping[str, Any], lower: bool) -> _Listed:
     return _Listed(tuple(pairs), comments)
 
 
+def _unread(tables: Sequence[Table], nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a note on models whose SQL cannot be followed."""
+    unread = [
+        table.name
+        for table in tables
+        if table.kind == "model"
+        and nodes[table.key].get("language", "sql") == "sql"
+        and table.columns
+        and not any(column.lineage for column in table.columns)
+    ]
+    if unread:
+        more = f" and {len(unread) - _NOTED:,} more" if len(unread) > _NOTED else ""
+        yield f"no lineage for {', '.join(unread[:_NOTED])}{more}: their SQL cannot be read, no text is inherited through it"
+
+
 class _Builder:
     """Puts tables together from the manifest, the catalog file, the SQL and the seeds."""
 
@@ -167,6 +186,7 @@ class _Builder:
         self._nodes = {**manifest["nodes"], **(manifest.get("sources") or {})}
         self._names = _shown_names(self._nodes)
         self._facts = read_facts(manifest, self._names)
+        self._references = References(manifest)
         self._seeds = {
             key: seed_columns(project.root, node)
             for key, node in self._nodes.items()
@@ -202,8 +222,16 @@ class _Builder:
     def _table(self, key: str, node: Mapping[str, Any]) -> Table:
         facts = self._facts.get(key) or Facts()
         inferred = self._inferred.get(key)
+        pinned = is_pinned(node)
+        documented = node.get("columns") or {}
         columns = tuple(
-            self._column(name, kind, text, facts) for name, kind, text in self._merge(key, node, inferred)
+            replace(
+                self._column(name, kind, text, facts),
+                lineage=inferred.lineage.get(name.lower()) if inferred else None,
+                reference=self._references.of(documented.get(name) or {}),
+                pinned=is_pinned(documented.get(name) or {}, pinned),
+            )
+            for name, kind, text in self._merge(key, node, inferred)
         )
         return Table(
             key=key,
@@ -216,7 +244,7 @@ class _Builder:
             upstream=tuple(dict.fromkeys((node.get("depends_on") or {}).get("nodes") or ())),
             path=table_path(node),
             owner=_owner(node),
-            relation=str(node.get("alias") or node.get("identifier") or ""),
+            pinned=pinned,
         )
 
     def _merge(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import graphlib
-import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docgen_dbt.render import UNKNOWN, Renderer
+from docgen_plugin.lineage import SQLGLOT_BUGS, mark_functions, quiet_sqlglot, trace
+from docgen_plugin.model import Lineage
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -41,6 +41,7 @@ class Inferred:
     columns: tuple[tuple[str, str], ...] = ()  # name, type ("" when the SQL does not tell)
     complete: bool = False  # False where a star or an unread macro may hide columns
     sql: str = ""  # the query in sqlglot's own dialect, tables by the names that readers see
+    lineage: Mapping[str, Lineage] = field(default_factory=dict)  # by column, lower case
 
 
 def dialect_of(adapter_type: str) -> str:
@@ -92,6 +93,7 @@ class SqlReader:
         self._renderer = Renderer(manifest, self._relation, variables)
         self._schema: MappingSchema = MappingSchema(dialect=self._dialect)
         self._numbers = {key: f"n{number}" for number, key in enumerate(self._nodes)}
+        self._keys = {number: key for key, number in self._numbers.items()}
         self._unlisted = {  # sources without columns, by number
             number: key
             for key, number in self._numbers.items()
@@ -105,7 +107,7 @@ class SqlReader:
         """Return what was read, by unique id; nodes that say nothing are left out."""
         found: dict[str, Inferred] = {}
         self._used.clear()
-        with _quiet_sqlglot():
+        with quiet_sqlglot():
             for key in self._order():
                 node = self._nodes[key]
                 if node.get("resource_type") in ("model", "snapshot"):
@@ -204,10 +206,12 @@ class SqlReader:
             pass
         return ""
 
-    def _infer(self, key: str, node: Mapping[str, Any], text: str) -> Inferred | None:
+    def _infer(
+        self, key: str, node: Mapping[str, Any], text: str, expand_aliases: bool = True
+    ) -> Inferred | None:
         import sqlglot
         from sqlglot import exp
-        from sqlglot.errors import SqlglotError
+        from sqlglot.errors import OptimizeError, SqlglotError
 
         try:
             statements = [part for part in sqlglot.parse(text, dialect=self._dialect) if part is not None]
@@ -217,12 +221,15 @@ class SqlReader:
             query = queries[-1]
             spelling = self._point_to_nodes(query, _parents(node))
             shown = self._show(query)
-            columns, complete = self._select(query, spelling)
-        except (SqlglotError, *_SQLGLOT_BUGS):
+            columns, complete, lineage = self._select(key, query, spelling, expand_aliases)
+        except OptimizeError:
+            # a name that could be a column or an alias: sqlglot gives up where nobody listed the columns
+            return self._infer(key, node, text, False) if expand_aliases else None
+        except (SqlglotError, *SQLGLOT_BUGS):
             return None
         if node["resource_type"] == "snapshot":
             columns = _with_snapshot_columns(columns, node)
-        return Inferred(columns, complete, shown)
+        return Inferred(columns, complete, shown, lineage)
 
     def _point_to_nodes(self, query: exp.Query, parents: list[str]) -> dict[str, str]:
         """Rename tables that are nodes to our numbers; return how column names are spelled, by lower case."""
@@ -266,9 +273,9 @@ class SqlReader:
         return copy.sql(pretty=True, unsupported_level=ErrorLevel.IGNORE)
 
     def _select(
-        self, query: exp.Query, spelling: Mapping[str, str]
-    ) -> tuple[tuple[tuple[str, str], ...], bool]:
-        """Return the columns of a query and whether they are all."""
+        self, key: str, query: exp.Query, spelling: Mapping[str, str], expand_aliases: bool
+    ) -> tuple[tuple[tuple[str, str], ...], bool, dict[str, Lineage]]:
+        """Return the columns of a query, whether they are all, and what each is made of."""
         from sqlglot import exp
         from sqlglot.optimizer.annotate_types import annotate_types
         from sqlglot.optimizer.qualify import qualify
@@ -279,18 +286,20 @@ class SqlReader:
             identifier.set("this", identifier.name.lower())
             identifier.set("quoted", True)
         unread = any(_is_unknown(select) for select in query.selects)
+        mark_functions(query)
         qualified = qualify(
             query,
             dialect=self._dialect or None,
             schema=self._schema,
             validate_qualify_columns=False,
             allow_partial_qualification=True,
+            expand_alias_refs=expand_aliases,
             quote_identifiers=False,
         )
         self._note_used(qualified, spelling)
         annotated = annotate_types(qualified, schema=self._schema, dialect=self._dialect or None)
         if not isinstance(annotated, exp.Query):
-            return (), False
+            return (), False, {}
         columns: dict[str, str] = {}
         complete = not unread
         for select in annotated.selects:
@@ -299,7 +308,17 @@ class SqlReader:
                 complete = False
                 continue
             columns.setdefault(spelling.get(name.lower(), name), _type_name(select, self._dialect))
-        return tuple(columns.items()), complete and bool(columns)
+        return tuple(columns.items()), complete and bool(columns), self._lineage(key, qualified)
+
+    def _lineage(self, key: str, query: exp.Query) -> dict[str, Lineage]:
+        from sqlglot.errors import SqlglotError
+
+        names = [name for name, _ in self._known.get(key) or ()]
+        names += [str(name) for name in self._nodes[key].get("columns") or {}]
+        try:
+            return trace(query, lambda table: self._keys.get(table.name, ""), key, UNKNOWN, names)
+        except (SqlglotError, *SQLGLOT_BUGS):
+            return {}  # the columns are known all the same
 
     def _note_used(self, query: exp.Expr, spelling: Mapping[str, str]) -> None:
         """Remember the columns that a query surely takes from sources whose columns nobody lists."""
@@ -320,10 +339,6 @@ class SqlReader:
                 ):
                     continue
                 self._used.setdefault(key, {}).setdefault(name, spelling.get(name, name))
-
-
-# What sqlglot raises on SQL that it half understands, beside its own errors.
-_SQLGLOT_BUGS = (AttributeError, KeyError, IndexError, TypeError, ValueError, RecursionError, AssertionError)
 
 
 def _source_of(scope: Any, alias: str) -> Any:
@@ -413,15 +428,3 @@ def _with_snapshot_columns(
     have = {name.lower() for name, _ in columns}
     extra = ((str(renamed.get(name) or name), kind) for name, kind in added.items())
     return (*columns, *(pair for pair in extra if pair[0].lower() not in have))
-
-
-@contextmanager
-def _quiet_sqlglot() -> Iterator[None]:
-    """Keep sqlglot's warnings about SQL it does not know off the user's screen."""
-    logger = logging.getLogger("sqlglot")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from docgen_dbt.places import includes
+from docgen_dbt.references import References
 from docgen_plugin.jinja import unescape_jinja
 
 __all__ = ["describe_entries", "overlay_file"]
@@ -16,11 +17,11 @@ __all__ = ["describe_entries", "overlay_file"]
 _KINDS = {"models": "model", "seeds": "seed", "snapshots": "snapshot"}
 
 
-def overlay_file(path: Path, nodes: Mapping[str, dict[str, Any]]) -> None:
+def overlay_file(path: Path, nodes: Mapping[str, dict[str, Any]], references: References) -> None:
     """Put the descriptions that a property file holds now into the manifest's nodes, in place.
 
-    What we cannot know without dbt stays as the manifest has it: texts with Jinja in them, and files that
-    do not read as YAML.
+    What we cannot know without dbt stays as the manifest has it: texts with Jinja in them that is more than a
+    call of a docs block, and files that do not read as YAML.
     """
     if path.suffix not in (".yml", ".yaml"):
         return
@@ -35,7 +36,7 @@ def overlay_file(path: Path, nodes: Mapping[str, dict[str, Any]]) -> None:
         kind = str(node["resource_type"])
         name = (kind, str(node.get("source_name") or ""), str(node["name"]))
         if name in entries:
-            _overlay(node, entries[name])
+            _overlay(node, entries[name], references)
 
 
 def describe_entries(data: Mapping[str, Any]) -> dict[tuple[str, str, str], tuple[str, dict[str, str]]]:
@@ -63,7 +64,7 @@ def _entries(data: Mapping[str, Any]) -> Iterator[tuple[str, str, str, dict[str,
             yield "source", str(source.get("name")), str(table.get("name")), table
 
 
-def _overlay(node: dict[str, Any], entry: Mapping[str, Any]) -> None:
+def _overlay(node: dict[str, Any], entry: Mapping[str, Any], references: References) -> None:
     columns = _mappings(entry.get("columns"))
     if node.get("version") is not None:
         version = _version(entry, str(node["version"]))
@@ -73,14 +74,14 @@ def _overlay(node: dict[str, Any], entry: Mapping[str, Any]) -> None:
         columns = [item for item in columns if includes(version, str(item.get("name")))]
         columns += _mappings(version.get("columns"))
         entry = version if version.get("description") else entry
-    _describe(node, entry)
+    _describe(node, entry, references)
     documented = node.setdefault("columns", {})
     known = {name.lower(): name for name in documented}
     for item in columns:
         if not item.get("name"):
             continue
         name = known.setdefault(str(item["name"]).lower(), str(item["name"]))
-        _describe(documented.setdefault(name, {"name": name, "description": ""}), item)
+        _describe(documented.setdefault(name, {"name": name, "description": ""}), item, references)
 
 
 def _version(entry: Mapping[str, Any], wanted: str) -> dict[str, Any] | None:
@@ -88,8 +89,9 @@ def _version(entry: Mapping[str, Any], wanted: str) -> dict[str, Any] | None:
     return next((version for version in versions if str(version.get("v")) == wanted), None)
 
 
-def _describe(target: dict[str, Any], entry: Mapping[str, Any]) -> None:
-    text = unescape_jinja(str(entry.get("description") or ""))
+def _describe(target: dict[str, Any], entry: Mapping[str, Any], references: References) -> None:
+    called = references.text(str(entry.get("description") or ""))
+    text = unescape_jinja(str(entry.get("description") or "")) if called is None else called
     if text == str(entry.get("description") or "") and ("{{" in text or "{%" in text):
         return
     target["description"] = text

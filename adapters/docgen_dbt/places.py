@@ -29,6 +29,7 @@ class Text:
     column: str
     before: str
     after: str
+    reference: str = ""  # a doc() call to write in place of the text
 
 
 def includes(version: dict[str, Any], column: str) -> bool:

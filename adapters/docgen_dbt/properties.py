@@ -15,6 +15,7 @@ from docgen_dbt.document import Document, Refused, parse_document
 from docgen_dbt.files import FileText
 from docgen_dbt.places import Place, Text
 from docgen_dbt.project import Project, load_project
+from docgen_dbt.references import References
 from docgen_dbt.splice import find_entry, splice
 from docgen_plugin.config import Config
 from docgen_plugin.model import Change, ColumnRef, WriteReport
@@ -44,7 +45,9 @@ def write_project(root: Path, changes: Sequence[Change], dry_run: bool, config: 
     project = load_project(root)
     if not project.manifest_path.is_file():
         parse.run_parse(project, config)
-    finder = _Finder(project, read_manifest(project), config)
+    manifest = read_manifest(project)
+    references = References(manifest)
+    finder = _Finder(project, manifest, config)
     skipped: list[tuple[ColumnRef, str]] = []
     work: dict[str, _Work] = {}
     for change in changes:
@@ -54,7 +57,11 @@ def write_project(root: Path, changes: Sequence[Change], dry_run: bool, config: 
         except Refused as err:
             skipped.append((change.ref, str(err)))
             continue
-        text = Text(place, change.ref.column, change.before, change.after)
+        # generated words never become Jinja: a call is written only if it says what the text says
+        resolved = references.text(change.reference)
+        says_so = resolved is not None and resolved.strip() == change.after.strip()
+        reference = change.reference if says_so else ""
+        text = Text(place, change.ref.column, change.before, change.after, reference)
         one.texts.append(text)
         one.refs[id(text)] = change.ref
     written: set[ColumnRef] = set()

@@ -110,6 +110,11 @@ def _check_name(name: str) -> None:
         raise Refused(f"the name {name} looks like Jinja, which dbt would run")
 
 
+def _written(item: Text) -> str:
+    """Return what goes into the file: the text so that dbt prints it as it is, or the call that gives it."""
+    return item.reference or escape_jinja(item.after)
+
+
 class _Splicer:
     """Collects edits to one document and makes them."""
 
@@ -278,8 +283,8 @@ class _Splicer:
             raise Refused("the description is a doc() reference")
         if unescape_jinja(now).strip() != item.before.strip():
             raise Refused("text changed meanwhile")
-        self._replace(entry, key, value, escape_jinja(item.after))
-        entry.data["description"] = escape_jinja(item.after)
+        self._replace(entry, key, value, _written(item))
+        entry.data["description"] = _written(item)
 
     def _replace(self, entry: _Entry, key: yaml.Node, value: yaml.ScalarNode, text: str) -> None:
         document = self._document
@@ -339,7 +344,7 @@ class _Splicer:
         return end if not self._text[offset:end].strip() else offset
 
     def _insert_description(self, entry: _Entry, item: Text) -> None:
-        text = escape_jinja(item.after)
+        text = _written(item)
         names = pairs(entry.node, "name") or pairs(entry.node, "v")
         key, value = names[0]
         end = self._document.content_end(value, key.start_mark.column)
@@ -367,13 +372,13 @@ class _Splicer:
         if item.column:
             self._append_column(added, item)
         else:
-            added.description = escape_jinja(item.after)
+            added.description = _written(item)
 
     def _append_column(self, added: _Added, item: Text) -> None:
         _check_name(item.column)
         if any(name.lower() == item.column.lower() for name, _ in added.columns):
             raise Refused("another column differs from this one in case only")
-        added.columns.append((item.column, escape_jinja(item.after)))
+        added.columns.append((item.column, _written(item)))
 
     def _grow(self, added: _Added) -> None:
         """Give an existing entry its new columns."""

@@ -14,6 +14,7 @@ from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError, UnreflectableTable
 
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError
+from docgen_plugin.lineage import with_lineage
 from docgen_plugin.model import Catalog, Table
 from docgen_sqlalchemy import duckdb, mariadb, postgres
 from docgen_sqlalchemy.comments import Place
@@ -31,6 +32,12 @@ _SYSTEM = {
     "clickhouse": ("information_schema", "system"),
 }
 
+_SQLGLOT = {
+    "postgresql": "postgres",
+    "mariadb": "mysql",
+    "mssql": "tsql",
+}  # dialects that sqlglot calls otherwise
+_NOTED = 3  # names in a note
 _UNSUPPORTED = (NotImplementedError, AttributeError)
 
 
@@ -55,6 +62,13 @@ def read(connection: Connection, database: Database, config: Config, definitions
         warnings.simplefilter("ignore")
         reading = reader(connection, names, definitions)
     tables = assemble(reading, database.dialect)
+    if definitions:
+        tables, unread = with_lineage(tables, _SQLGLOT.get(database.dialect, database.dialect))
+        if unread:
+            shown = ", ".join(unread[:_NOTED]) + (
+                f" and {len(unread) - _NOTED:,} more" if len(unread) > _NOTED else ""
+            )
+            reading.notes.append(f"no lineage for {shown}: the query cannot be read")
     return Catalog(database.name, database.dialect, tables, tuple(reading.notes))
 
 

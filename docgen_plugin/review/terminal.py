@@ -166,6 +166,8 @@ def _row_lines(catalog: Catalog, table: Table, row: Row, position: str) -> Itera
         by = f" by {visible(suggestion.reviewer)}" if suggestion.reviewer else ""
         origin += f"; {suggestion.state}{by}"
     yield f"   {origin}"
+    if suggestion.evidence:
+        yield from _wrapped(suggestion.evidence, "   ")
     standing = catalog.description(ColumnRef(table.key, suggestion.ref.column)) or ""
     yield from _wrapped(f"there now: {standing.strip() or 'nothing'}", "   ")
     yield from _wrapped(suggestion.text, " > ")
