@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.benchmarks import scaling
+from tests.benchmarks import lineage, scaling
 
 
 @pytest.mark.slow
@@ -42,3 +42,15 @@ def test_the_databases_are_what_they_should_be(dialect, tmp_path):
     catalog = read_catalog(scaling.make_database(dialect, tmp_path, 30), Config())
     assert catalog is not None
     assert [len(table.columns) for table in catalog.tables] == [8] * 30
+
+
+@pytest.mark.slow
+def test_lineage_grows_with_the_models_and_is_a_small_part_of_reading(capsys):
+    assert lineage.main(["--sizes", "40,160", "--compared", "8"]) in (0, 1)  # small sizes: the slope is noise
+    shown = capsys.readouterr().out
+    rows = re.findall(r"^ +(\d+) +([\d,]+) +[\d.]+ +[\d.]+ +(\d+)%", shown, re.M)
+    assert [(models, columns) for models, columns, _ in rows] == [("40", "460"), ("160", "1,840")]
+    assert all(int(share) < 60 for *_, share in rows)
+    found = re.search(r"sqlglot.lineage: (\d+) times as long", shown)
+    assert found
+    assert int(found[1]) > 2
