@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from docgen_plugin import __version__, cli_coverage, cli_ledger, cli_model, cli_source, demo
+from docgen_plugin import __version__, cli_coverage, cli_ledger, cli_model, cli_source, cli_sync, demo
 from docgen_plugin.console import say, visible
 from docgen_plugin.errors import DocgenError
 from docgen_plugin.interrupts import came, remembered
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
 
 __all__ = ["cli", "main"]
 
-_VERBS = ("suggest", "review", "accept", "undo", "apply", "status", "coverage", "model", "ledger", "demo")
+_VERBS = (
+    "suggest",
+    "review",
+    "accept",
+    "undo",
+    "apply",
+    "status",
+    "coverage",
+    "sync",
+    "model",
+    "ledger",
+    "demo",
+)
 _INTERRUPTED = 130  # what shells expect of a command ended by Ctrl-C
 
 
@@ -82,6 +94,7 @@ for _command in (
     *cli_source.COMMANDS,
     *cli_ledger.COMMANDS,
     *cli_coverage.COMMANDS,
+    *cli_sync.COMMANDS,
     *cli_model.COMMANDS,
     *demo.COMMANDS,
 ):

@@ -50,6 +50,11 @@ class Config:
     profiles_dir: str = ""
     # dbt: name of the properties file for models without an entry; {dir} is the folder's name
     properties_file: str = "_{dir}__models.yml"
+    # docgen sync: where the texts that hold stand: "yaml" in the dbt project, "database" in the warehouse; empty: say
+    # it with --truth
+    truth: str = ""
+    # docgen sync: SQLAlchemy URL of the warehouse that the dbt project builds
+    database: str = ""
     # name written as the reviewer; empty is the system's user name
     reviewer: str = ""
 
@@ -72,6 +77,8 @@ def load_config(folder: Path, overrides: dict[str, Any] | None = None) -> Config
     config = _merge(config, overrides or {}, "command line")
     if config.dictionary not in ("compose", "hint"):
         raise ConfigError(f"setting dictionary: wants compose or hint, found {config.dictionary!r}")
+    if config.truth not in ("", "yaml", "database"):
+        raise ConfigError(f"setting truth: wants yaml or database, found {config.truth!r}")
     return config
 
 

@@ -93,6 +93,7 @@ class Table:
     path: str = ""  # file that documents or defines it, relative to the project
     owner: str = ""  # person or team that answers for it, as the catalog names them
     pinned: bool = False  # its owner wants no text suggested for the table itself
+    relation: str = ""  # its name in the database, where that is another than `name`
 
     def column(self, name: str) -> Column | None:
         """Return the column of exactly this name, or None."""

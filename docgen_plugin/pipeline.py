@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from docgen_plugin import targets
 from docgen_plugin.concepts import Lexicon, load_lexicon
 from docgen_plugin.config import Config
-from docgen_plugin.errors import SourceError, WriteError
 from docgen_plugin.freshness import fingerprint
 from docgen_plugin.generate import Answer, Generator, TableRequest
 from docgen_plugin.grounding import UNCLEAR, Checker, Verdict
-from docgen_plugin.inherit import Accepted, Found, evidence, inherited, reference_of
-from docgen_plugin.model import Catalog, Change, Column, ColumnRef, Suggestion, Table, WriteReport
-from docgen_plugin.plugins import manager
-from docgen_plugin.store import Decision, Ledger, Row
+from docgen_plugin.inherit import Accepted, Found, evidence, inherited
+from docgen_plugin.model import Catalog, Column, ColumnRef, Suggestion, Table
+from docgen_plugin.sources import read_catalog, write
+from docgen_plugin.store import Ledger
 from docgen_plugin.support import composed_grain, plain_text
 from docgen_plugin.targets import Target
+from docgen_plugin.writeback import ApplyReport, apply
 
 __all__ = [
     "ApplyReport",
@@ -28,6 +27,7 @@ __all__ = [
     "apply",
     "read_catalog",
     "suggest",
+    "write",
 ]
 
 _KEPT_TOGETHER = 200  # answers between two commits of the ledger
@@ -44,9 +44,6 @@ _PLAIN_LOGPROB = (
 )  # of the least that a name says: to be looked at, never accepted in bulk with a threshold
 _FROM_DICTIONARY = "docgen-concepts"  # recorded as the model of a text that the concept dictionary gave
 _FROM_GLOSSARY = "glossary"  # and of one that the user's glossary gave
-
-# two letters at least: one is a drive of Windows
-_SCHEME = re.compile(r"\s*[A-Za-z][\w+.-]+:/*")
 
 Progress = Callable[[int, int], None]  # columns done, columns in all
 
@@ -70,48 +67,6 @@ class SuggestReport:
     interrupted: bool = False
     # place, origin, and where the text comes from or what speaks against one
     evidence: tuple[tuple[ColumnRef, str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyReport:
-    """What one run of apply wrote, or in a dry run would write."""
-
-    source: str
-    written: tuple[ColumnRef, ...] = ()
-    skipped: tuple[tuple[ColumnRef, str], ...] = ()
-    altered: tuple[tuple[ColumnRef, str], ...] = ()  # of `written`: the text that stands there instead
-    stale: tuple[tuple[ColumnRef, str], ...] = ()  # no longer to be written, and why
-    present: tuple[ColumnRef, ...] = ()  # stood there already
-    preview: str = ""
-    error: str = ""
-
-
-def read_catalog(source: str, config: Config) -> Catalog:
-    """Return the whole catalog of a source.
-
-    Raises:
-        SourceError: when no plugin knows the source, or it cannot be read.
-    """
-    catalog: Catalog | None = manager().hook.read_catalog(source=source, config=config)
-    if catalog is None:
-        raise SourceError(
-            f"{_shown(source)}: is neither a dbt project's folder nor a database URL that a plugin reads; "
-            "give a folder with dbt_project.yml, or a URL such as postgresql://user@host/name"
-        )
-    return catalog
-
-
-def _shown(source: str) -> str:
-    """Return what the user typed without what may be a password.
-
-    >>> _shown("Postgresql://me:s3cret@host/name?password=s3cret"), _shown("some/folder")
-    ('Postgresql://host/name?...', 'some/folder')
-    """
-    scheme = _SCHEME.match(source)
-    if scheme is None:
-        return source
-    address, mark, _ = source[scheme.end() :].rpartition("@")[2].partition("?")
-    return f"{scheme[0]}{address}{mark}{'...' if mark else ''}"
 
 
 def suggest(
@@ -438,78 +393,3 @@ def _ref(table: Table, column: Column | None) -> ColumnRef:
 
 def _suggestion(table: Table, column: Column | None, verdict: Verdict) -> Suggestion:
     return Suggestion(_ref(table, column), verdict.text, origin=verdict.origin, confidence=verdict.confidence)
-
-
-def apply(
-    source: str,
-    config: Config,
-    ledger: Ledger,
-    select: Sequence[str] = (),
-    dry_run: bool = False,
-    catalog: Catalog | None = None,
-) -> ApplyReport:
-    """Write the accepted and edited texts to the source and return what was done.
-
-    Each is written only where the text that stood there when it was suggested stands there still. A dry
-    run changes neither the source nor the ledger.
-
-    Raises:
-        DocgenError: when the source or the ledger fails; nothing was written then.
-    """
-    catalog = read_catalog(source, config) if catalog is None else catalog
-    turned = targets.refresh(catalog, ledger, dry_run)
-    changed = {row.suggestion.ref: turn for row, turn in turned if row.suggestion.state in _STANDS}
-    rows = [
-        row for row in targets.approved(catalog, ledger, config, select) if row.suggestion.ref not in changed
-    ]
-    stale = tuple((ref, turn.why) for ref, turn in sorted(changed.items()) if turn.state == "stale")
-    present = tuple(ref for ref, turn in sorted(changed.items()) if turn.state == "applied")
-    report = WriteReport()
-    if rows:
-        machine_made = targets.machine_made(catalog, ledger)
-        report = _write(source, config, [_change(catalog, row, machine_made) for row in rows], dry_run)
-    if not dry_run:
-        _record_written(catalog, ledger, rows, report)
-    return ApplyReport(
-        source=catalog.source,
-        written=report.written,
-        skipped=report.skipped,
-        altered=report.altered,
-        stale=stale,
-        present=present,
-        preview=report.preview,
-        error=report.error,
-    )
-
-
-def _record_written(catalog: Catalog, ledger: Ledger, rows: Sequence[Row], report: WriteReport) -> None:
-    written = set(report.written)
-    stands = dict(report.altered)  # cut to the database's limit: the ledger knows what really stands there
-    ledger.decide(
-        catalog.source,
-        (
-            Decision(row, "applied", text=stands.get(row.suggestion.ref))
-            for row in rows
-            if row.suggestion.ref in written
-        ),
-    )
-
-
-def _change(catalog: Catalog, row: Row, machine_made: Container[ColumnRef]) -> Change:
-    suggestion = row.suggestion
-    ref = suggestion.ref
-    standing = catalog.description(ref)
-    # `refresh` found it the same but for white space: the adapter compares letter by letter
-    before = suggestion.before if standing is None else standing
-    return Change(ref, before, suggestion.text, reference_of(catalog, suggestion, machine_made))
-
-
-def _write(source: str, config: Config, changes: Sequence[Change], dry_run: bool) -> WriteReport:
-    report: WriteReport | None = manager().hook.write_descriptions(
-        source=source, changes=changes, dry_run=dry_run, config=config
-    )
-    if report is None:
-        raise WriteError(
-            f"{_shown(source)}: no plugin writes descriptions to it; --to FILE.yml writes the accepted texts to a file"
-        )
-    return report

@@ -21,6 +21,7 @@ PINNED = {
     "docgen_plugin.cli_model": ["COMMANDS"],
     "docgen_plugin.cli_options": ["Choice", "Session", "as_json", "selecting", "settings", "source_options"],
     "docgen_plugin.cli_source": ["COMMANDS"],
+    "docgen_plugin.cli_sync": ["COMMANDS"],
     "docgen_plugin.config": ["Config", "load_config"],
     "docgen_plugin.console": [
         "columns_progress", "count", "emit", "say", "show", "table_lines", "visible", "visible_lines", "working",
@@ -65,16 +66,19 @@ PINNED = {
     "docgen_plugin.model_folders": [
         "Kept", "check_space", "copy_checked", "discard", "link_or_copy", "place", "require", "versions",
     ],
-    "docgen_plugin.pipeline": ["ApplyReport", "SuggestReport", "apply", "read_catalog", "suggest"],
+    "docgen_plugin.pipeline": ["ApplyReport", "SuggestReport", "apply", "read_catalog", "suggest", "write"],
     "docgen_plugin.plugins": ["manager"],
     "docgen_plugin.registry": [
         "CARD", "Listed", "Located", "is_here", "listed", "locate", "look", "split", "unknown", "verify",
     ],
     "docgen_plugin.review.terminal": ["review"],
     "docgen_plugin.selection": ["chosen_tables", "is_selected", "require_choice", "resolved"],
+    "docgen_plugin.sources": ["read_catalog", "shown", "write"],
     "docgen_plugin.store": ["Decision", "Event", "Filter", "Ledger", "Page", "Row"],
     "docgen_plugin.text_quality": ["FAULTS", "Fault", "find_fault"],
+    "docgen_plugin.sync": ["ACTIONS", "Difference", "Plan", "changes", "plan"],
     "docgen_plugin.targets": ["Target", "approved", "find", "machine_made", "ordered", "refresh", "reopen"],
+    "docgen_plugin.writeback": ["ApplyReport", "apply"],
 }  # fmt: skip
 
 # modules whose names are pinned above, and all others that the package has

@@ -347,7 +347,7 @@ def accept_all(location, who, offset):
         order = list(range(60))
         for number in order[offset:] + order[:offset]:
             found = ledger.row(SOURCE, ColumnRef("t", f"c{number}"))
-            if found.suggestion.state == "suggested":
+            if found is not None and found.suggestion.state == "suggested":
                 mine += len(ledger.decide(SOURCE, [Decision(found, "edited", who, text=f"by {who}")]))
         ledger.add(f"count of {who}", [Suggestion(ColumnRef("n", str(mine)), "")])
 
@@ -402,6 +402,7 @@ def test_a_killed_writer_leaves_rows_and_history_that_agree(request, tmp_path, k
             events = 0
             while events < 30:
                 events = sum(len(ledger.history(SOURCE, one.suggestion.ref)) for one in ledger.rows(SOURCE))
+        assert writer.pid is not None
         os.kill(writer.pid, signal.SIGKILL)
         writer.join(30)
         with Ledger(location) as ledger:

@@ -245,6 +245,7 @@ class _Builder:
             path=table_path(node),
             owner=_owner(node),
             pinned=pinned,
+            relation=str(node.get("alias") or node.get("identifier") or ""),
         )
 
     def _merge(
