@@ -112,7 +112,7 @@ def qwen_checkpoint(
     from transformers import Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
     end = "<|endoftext|>"
-    vocab, merges = _byte_level(folder, Qwen2Tokenizer(), (end, *_CHAT))
+    vocab = _byte_level(folder, Qwen2Tokenizer(), (end, *_CHAT))
     _config(
         folder,
         template,
@@ -149,7 +149,7 @@ def mpt_checkpoint(
     from transformers import GPTNeoXTokenizer, MptConfig, MptForCausalLM
 
     end = "<|endoftext|>"
-    vocab, _ = _byte_level(folder, GPTNeoXTokenizer(), (end, "<|padding|>", *_CHAT))
+    vocab = _byte_level(folder, GPTNeoXTokenizer(), (end, "<|padding|>", *_CHAT))
     _config(
         folder,
         template,
@@ -175,8 +175,8 @@ def mpt_checkpoint(
     return _save(MptForCausalLM(config), folder, getattr(torch, dtype))
 
 
-def _byte_level(folder: Path, family: Any, specials: tuple[str, ...]) -> tuple[dict[str, int], list[str]]:
-    """Learn a byte-level BPE as a family splits and write its files; return the vocabulary and the merges."""
+def _byte_level(folder: Path, family: Any, specials: tuple[str, ...]) -> dict[str, int]:
+    """Learn a byte-level BPE as a family splits and write its files; return the vocabulary."""
     from tokenizers import AddedToken, Tokenizer, decoders, pre_tokenizers, trainers
     from tokenizers.models import BPE
 
@@ -199,7 +199,8 @@ def _byte_level(folder: Path, family: Any, specials: tuple[str, ...]) -> tuple[d
     merges = [" ".join(pair) for pair in held["merges"]]
     (folder / "vocab.json").write_text(json.dumps(held["vocab"], ensure_ascii=False))
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
-    return plain.get_vocab(), merges
+    vocab: dict[str, int] = plain.get_vocab()
+    return vocab
 
 
 FAMILIES: dict[str, Callable[..., Path]] = {
