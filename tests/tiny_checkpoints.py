@@ -8,7 +8,7 @@ merges.txt, tokenizer.json), MPT one as GPT-NeoX splits.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,9 @@ from typing import Any
 from docgen_training.synthesize import synthesize
 from docgen_training.vocabulary import mend_sentencepiece
 
-from tests.tiny_models import CHATML
+from tests.tiny_models import CHATML, Shape, write_network
 
-__all__ = ["FAMILIES", "llama_checkpoint", "mpt_checkpoint", "qwen_checkpoint"]
+__all__ = ["FAMILIES", "llama_checkpoint", "mpt_checkpoint", "qwen_checkpoint", "vocabulary_gguf"]
 
 _PIECES = 900
 _CONTEXT = 4096
@@ -201,6 +201,36 @@ def _byte_level(folder: Path, family: Any, specials: tuple[str, ...]) -> dict[st
     (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
     vocab: dict[str, int] = plain.get_vocab()
     return vocab
+
+
+# what llama.cpp calls the ways to split: ggml-org/llama.cpp, src/llama-vocab.cpp
+_SPLITTINGS = {"mpt": "mpt", "qwen": "qwen2"}
+
+
+def vocabulary_gguf(path: Path, family: str, folder: Path, metadata: Mapping[str, str] = {}) -> Path:
+    """Write a Llama of random weights with a checkpoint's byte-level vocabulary as a GGUF file; return its path."""
+    import gguf
+
+    told = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    control = {one["content"] for one in told["added_tokens"]}
+    pieces = {**told["model"]["vocab"], **{one["content"]: one["id"] for one in told["added_tokens"]}}
+    listed = sorted(pieces, key=lambda piece: pieces[piece])
+    config = json.loads((folder / "tokenizer_config.json").read_text("utf-8"))
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_name(path.stem)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(_SPLITTINGS[family])
+    writer.add_token_list(listed)
+    kinds = gguf.TokenType
+    writer.add_token_types([kinds.CONTROL if one in control else kinds.NORMAL for one in listed])
+    writer.add_token_merges([" ".join(pair) for pair in told["model"]["merges"]])
+    writer.add_eos_token_id(pieces[config["eos_token"]])
+    if config.get("chat_template"):
+        writer.add_chat_template(config["chat_template"])
+    for key, value in metadata.items():
+        writer.add_string(key, value)
+    write_network(writer, Shape(context=_CONTEXT), len(listed), pieces[config["eos_token"]])
+    return path
 
 
 FAMILIES: dict[str, Callable[..., Path]] = {

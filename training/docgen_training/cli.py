@@ -33,14 +33,13 @@ def main() -> None:
     """Run the command line; one line and exit code 1 for a user's mistake."""
     try:
         cli(standalone_mode=False)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as err:
+        if isinstance(err.__cause__, KeyboardInterrupt):  # click's way of passing Ctrl-C on
+            print("docgen-train: stopped; the same command goes on from what was reached", file=sys.stderr)
         sys.exit(130)
     except click.ClickException as err:
         err.show()
         sys.exit(err.exit_code)
-    except KeyboardInterrupt:
-        print("docgen-train: stopped; the same command goes on from what was reached", file=sys.stderr)
-        sys.exit(130)
     except DocgenError as err:
         print(f"docgen-train: {err}", file=sys.stderr)
         sys.exit(1)

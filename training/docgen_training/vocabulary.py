@@ -123,7 +123,7 @@ def mend_sentencepiece() -> None:
     NOTE: sentencepiece's own description of its files refuses the protobuf that dbt pins, transformers then takes
     the file for another kind and fails; transformers brings a description that every protobuf reads.
     """
-    from google.protobuf.runtime_version import VersionError
+    from google.protobuf.runtime_version import VersionError  # type: ignore[import-untyped]
 
     try:
         import sentencepiece.sentencepiece_model_pb2  # noqa: F401
