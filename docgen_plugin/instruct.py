@@ -12,14 +12,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from docgen_plugin.bespoke import whole_sentences
+from docgen_plugin.dialect import asked_units
 from docgen_plugin.errors import ModelError
-from docgen_plugin.llama_batch import Question, Reply, Unit
-from docgen_plugin.model import Column, ColumnRef, Table
+from docgen_plugin.llama_batch import Reply, Unit
+from docgen_plugin.model import Column, Table
 from docgen_plugin.prompt import CONTEXT_COLUMNS, clean, windows
 
 if TYPE_CHECKING:
+    from docgen_plugin.dialect import Tokens
     from docgen_plugin.generate import TableRequest
-    from docgen_plugin.llama_native import NativeModel
 
 __all__ = ["Instruct", "clean_answer", "render_template"]
 
@@ -51,7 +52,7 @@ class Instruct:
     # requests always give the same answers.
     shared = True
 
-    def __init__(self, model: NativeModel) -> None:
+    def __init__(self, model: Tokens) -> None:
         """Render the chat template around a placeholder.
 
         Raises:
@@ -77,19 +78,13 @@ class Instruct:
     def units(self, request: TableRequest) -> Iterator[Unit]:
         """Yield a unit for every window of the table that has a place asked about."""
         table = request.table
-        columns = {column.name: column for column in table.columns}
-        asked = set(request.columns)
-        for number, run in enumerate(windows(tuple(columns), CONTEXT_COLUMNS)):
-            questions = []
-            if request.with_table and not number:
-                text = _ask_table(request.hints.get("", ()))
-                questions.append(Question(ColumnRef(table.key), self._question(text)))
-            for name in run:
-                if name in asked:
-                    text = _ask_column(columns[name], request.hints.get(name, ()))
-                    questions.append(Question(ColumnRef(table.key, name), self._question(text)))
-            if questions:
-                yield Unit(self._prefix(table, [columns[name] for name in run]), tuple(questions))
+        return asked_units(
+            request,
+            windows(tuple(column.name for column in table.columns), CONTEXT_COLUMNS),
+            lambda shown: self._prefix(table, shown),
+            lambda hints: self._question(_ask_table(hints)),
+            lambda column, hints: self._question(_ask_column(column, hints)),
+        )
 
     def _prefix(self, table: Table, shown: Sequence[Column]) -> tuple[int, ...]:
         room = self.cells - self._most_question - _ANSWER_TOKENS
@@ -105,7 +100,7 @@ class Instruct:
         return clean_answer(self._model.text(reply.ids), reply.ended)
 
 
-def render_template(model: NativeModel) -> tuple[str, str]:
+def render_template(model: Tokens) -> tuple[str, str]:
     """Return what the model's chat template puts before and after a user's words; plain labels without one.
 
     Raises:
@@ -139,7 +134,7 @@ def render_template(model: NativeModel) -> tuple[str, str]:
     raise ModelError(f"{model.path}: its chat template cannot be used: {problem}")
 
 
-def _ends(model: NativeModel) -> tuple[int, int]:
+def _ends(model: Tokens) -> tuple[int, int]:
     return model.opening(), model.ending()
 
 

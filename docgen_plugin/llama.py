@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from docgen_plugin import prompt
 from docgen_plugin.errors import ModelError
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from docgen_plugin.config import Config
+    from docgen_plugin.dialect import Dialect
     from docgen_plugin.generate import Generator, TableRequest
-    from docgen_plugin.llama_batch import Reply, Rules, Unit
+    from docgen_plugin.llama_batch import Rules
     from docgen_plugin.llama_native import NativeContext, NativeModel
 
 __all__ = ["LlamaGenerator", "default_model", "load_generator"]
@@ -32,22 +33,6 @@ _NOISE_FLOAT = 0.005
 _GPU_FACTOR = 4  # a GPU has room for more at once
 # general.file_type F32, F16, BF16, or none said: ggml-org/llama.cpp, llama.h, enum llama_ftype
 _FLOAT_TYPES = ("", "0", "1", "32")
-
-
-class Dialect(Protocol):
-    """How one kind of model is asked and what its replies mean."""
-
-    answer_tokens: int  # the longest answer
-    byte_pieces: bool  # whether answers may be put together from bytes
-    cells: int  # tokens of memory
-    sequences: int  # questions answered at once, and one sequence for the prefix of the next
-    shared: bool  # whether they take their cells from one pool
-
-    def units(self, request: TableRequest) -> Iterator[Unit]:
-        """Yield what to ask for one request."""
-
-    def text(self, reply: Reply) -> str:
-        """Return the description in a reply, "" when there is none."""
 
 
 class LlamaGenerator:
@@ -95,16 +80,19 @@ class LlamaGenerator:
 
 
 def _dialect(model: NativeModel) -> Dialect:
+    from docgen_plugin import compact
     from docgen_plugin.bespoke import Bespoke
     from docgen_plugin.instruct import Instruct
 
     grammar = model.metadata("docgen.grammar")
     if grammar == prompt.GRAMMAR:
         return Bespoke(model)
+    if grammar == compact.GRAMMAR:
+        return compact.Compact(model)
     if grammar:
         raise ModelError(
-            f"{model.path}: made for the grammar {grammar}, this version of docgen speaks {prompt.GRAMMAR}: "
-            "use the model that comes with it, or the docgen version the model was made for"
+            f"{model.path}: made for the grammar {grammar}, this version of docgen speaks {prompt.GRAMMAR} and "
+            f"{compact.GRAMMAR}: use the model that comes with it, or the docgen version the model was made for"
         )
     return Instruct(model)
 

@@ -22,6 +22,7 @@ PINNED = {
     "docgen_plugin.cli_options": ["Choice", "Session", "as_json", "selecting", "settings", "source_options"],
     "docgen_plugin.cli_source": ["COMMANDS"],
     "docgen_plugin.cli_sync": ["COMMANDS"],
+    "docgen_plugin.compact": ["Compact", "GRAMMAR"],
     "docgen_plugin.config": ["Config", "load_config"],
     "docgen_plugin.console": [
         "columns_progress", "count", "emit", "say", "show", "table_lines", "visible", "visible_lines", "working",
@@ -30,6 +31,7 @@ PINNED = {
     "docgen_plugin.coverage_report": ["as_badge", "as_json", "as_markdown", "fault_json"],
     "docgen_plugin.database": ["Database", "with_driver"],
     "docgen_plugin.descriptions_file": ["render", "write"],
+    "docgen_plugin.dialect": ["Dialect", "Tokens", "asked_units"],
     "docgen_plugin.errors": ["ConfigError", "DocgenError", "LedgerError", "ModelError", "SourceError", "WriteError"],
     "docgen_plugin.files": ["digest", "replace_file"],
     "docgen_plugin.freshness": ["Turn", "fingerprint", "judge", "same_evidence", "same_text"],

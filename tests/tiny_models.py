@@ -33,6 +33,7 @@ __all__ = [
     "tiny_bespoke_gguf",
     "tiny_instruct_gguf",
     "write_gguf",
+    "write_network",
 ]
 
 _NOUNS = [
@@ -165,23 +166,18 @@ def write_gguf(
     metadata: Iterable[tuple[str, str]] = (),
     architecture: str = "llama",
     seed: int = 0,
+    opens: bool = False,
 ) -> Path:
-    """Write a Llama of random weights with a sentencepiece vocabulary as a GGUF file and return its path."""
+    """Write a Llama of random weights with a sentencepiece vocabulary as a GGUF file and return its path.
+
+    With `opens`, <s> stands before every text.
+    """
     import gguf
     import sentencepiece
 
     pieces: Any = sentencepiece.SentencePieceProcessor(model_file=str(vocabulary))
     writer = gguf.GGUFWriter(str(path), architecture)
     writer.add_name(path.stem)
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
-    writer.add_context_length(shape.context)
-    writer.add_embedding_length(shape.hidden)
-    writer.add_block_count(shape.layers)
-    writer.add_feed_forward_length(shape.inner)
-    writer.add_head_count(shape.heads)
-    writer.add_head_count_kv(shape.heads)
-    writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_rope_dimension_count(shape.hidden // shape.heads)
     writer.add_tokenizer_model("llama")
     learnt = pieces.get_piece_size()
     size = max(learnt, shape.vocabulary)
@@ -196,18 +192,34 @@ def write_gguf(
     writer.add_bos_token_id(pieces.bos_id())
     writer.add_eos_token_id(pieces.piece_to_id(end))
     writer.add_unk_token_id(pieces.unk_id())
-    writer.add_add_bos_token(False)
+    writer.add_add_bos_token(opens)
     writer.add_add_eos_token(False)
     writer.add_add_space_prefix(True)
     for key, value in metadata:
         writer.add_string(key, value)
-    for name, values in _weights(shape, size, pieces.piece_to_id(end), seed):
+    write_network(writer, shape, size, pieces.piece_to_id(end), seed)
+    return path
+
+
+def write_network(writer: Any, shape: Shape, size: int, end: int, seed: int = 0) -> None:
+    """Add the shape and random weights to a GGUF whose vocabulary of `size` pieces is told; write and close it."""
+    import gguf
+
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_context_length(shape.context)
+    writer.add_embedding_length(shape.hidden)
+    writer.add_block_count(shape.layers)
+    writer.add_feed_forward_length(shape.inner)
+    writer.add_head_count(shape.heads)
+    writer.add_head_count_kv(shape.heads)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(shape.hidden // shape.heads)
+    for name, values in _weights(shape, size, end, seed):
         writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
 
 
 def _token_type(pieces: Any, number: int) -> int:

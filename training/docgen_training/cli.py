@@ -7,7 +7,7 @@ import sys
 import click
 
 from docgen_plugin.errors import DocgenError
-from docgen_training import cli_data, cli_harvest, cli_judge, cli_model, cli_publish
+from docgen_training import cli_data, cli_finetune, cli_harvest, cli_judge, cli_model, cli_publish
 
 __all__ = ["cli", "main"]
 
@@ -24,7 +24,7 @@ def cli() -> None:
     """Make the model: seeds and texts, rows, training, export, judgement. Stages meet in files."""
 
 
-for _room in (cli_data, cli_harvest, cli_model, cli_judge, cli_publish):
+for _room in (cli_data, cli_harvest, cli_model, cli_finetune, cli_judge, cli_publish):
     for _command in _room.COMMANDS:
         cli.add_command(_command)
 
@@ -33,14 +33,13 @@ def main() -> None:
     """Run the command line; one line and exit code 1 for a user's mistake."""
     try:
         cli(standalone_mode=False)
-    except click.exceptions.Abort:
+    except click.exceptions.Abort as err:
+        if isinstance(err.__cause__, KeyboardInterrupt):  # click's way of passing Ctrl-C on
+            print("docgen-train: stopped; the same command goes on from what was reached", file=sys.stderr)
         sys.exit(130)
     except click.ClickException as err:
         err.show()
         sys.exit(err.exit_code)
-    except KeyboardInterrupt:
-        print("docgen-train: stopped; the same command goes on from what was reached", file=sys.stderr)
-        sys.exit(130)
     except DocgenError as err:
         print(f"docgen-train: {err}", file=sys.stderr)
         sys.exit(1)

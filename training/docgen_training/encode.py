@@ -21,9 +21,12 @@ from docgen_plugin.prompt import CONTEXT_COLUMNS, Segment, prefix, question, tab
 from docgen_training.records import Record
 from docgen_training.vocabulary import Vocabulary
 
-__all__ = ["Recipe", "Rows", "encode_records"]
+__all__ = ["Prompted", "Recipe", "Rows", "encode_records", "pack_rows"]
 
 Ints = npt.NDArray[np.int32]
+Prompted = tuple[
+    list[int], list[tuple[list[int], list[int]]]
+]  # prefix ids; question ids with their answer ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +100,24 @@ def encode_records(
 ) -> Rows:
     """Return packed rows of `width` tokens; with `names` the prefix's own tokens are targets as well."""
     draw = random.Random(seed)
+    tables = (found for record in records for found in _tables(record.table, vocabulary, recipe, draw, width))
+    return pack_rows(tables, width, names)
+
+
+def pack_rows(tables: Iterable[Prompted], width: int, names: bool = False) -> Rows:
+    """Return tables, each piece of which fits a row, packed into rows of `width` tokens in their order."""
     rows, row = Rows(width), _Row()
-    for record in records:
-        for shared, pairs in _tables(record.table, vocabulary, recipe, draw, width):
-            rest = pairs
-            while rest:
-                fitting = _fitting(rest, width - len(row.tokens) - len(shared))
-                # a prefix is not worth repeating for one or two answers at the end of a row
-                if fitting < min(3, len(rest)) and row.tokens:
-                    row.flush(rows)
-                    row = _Row()
-                    continue
-                row.add(shared, rest[:fitting], names)
-                rest = rest[fitting:]
+    for shared, pairs in tables:
+        rest = pairs
+        while rest:
+            fitting = _fitting(rest, width - len(row.tokens) - len(shared))
+            # a prefix is not worth repeating for one or two answers at the end of a row
+            if fitting < min(3, len(rest)) and row.tokens:
+                row.flush(rows)
+                row = _Row()
+                continue
+            row.add(shared, rest[:fitting], names)
+            rest = rest[fitting:]
     if row.tokens:
         row.flush(rows)
     return rows
@@ -126,7 +134,7 @@ def _fitting(pairs: Sequence[tuple[list[int], list[int]]], room: int) -> int:
 
 def _tables(
     table: Table, vocabulary: Vocabulary, recipe: Recipe, draw: random.Random, width: int
-) -> Iterator[tuple[list[int], list[tuple[list[int], list[int]]]]]:
+) -> Iterator[Prompted]:
     """Yield prefix ids with the (question, answer) ids that share it, cut so that each piece fits a row."""
     known = lexicon()
     asked: list[tuple[Column | None, str]] = [(None, table.description)] if table.description else []

@@ -8,10 +8,8 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +18,7 @@ from docgen_plugin.errors import DocgenError
 from docgen_training.mixture import Mixture
 from docgen_training.network import batch_loss, build_model, card_rate, flops_per_token, make_optimizers
 from docgen_training.plan import Plan, Share
-from docgen_training.progress import Reporter, plot_losses
+from docgen_training.progress import Reporter, plot_losses, stoppable
 
 if TYPE_CHECKING:
     from docgen_training.warm_start import WarmStart
@@ -154,23 +152,6 @@ def _rate_unit(plan: Plan, vocabulary: int, device: str) -> float:
     return flops_per_token(plan, vocabulary, 512) / rate if rate else 0.0
 
 
-@contextmanager
-def _stoppable() -> Iterator[list[int]]:
-    """Collect the signals that ask to stop instead of dying of them, while the block runs in the main thread."""
-    caught: list[int] = []
-    kept = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            kept[number] = signal.signal(number, lambda got, _frame: caught.append(got))
-    except ValueError:  # not the main thread: signals go elsewhere
-        pass
-    try:
-        yield caught
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
-
-
 def _loop(plan: Plan, run: _Run, mixture: Mixture, device: str, rate_unit: float) -> bool:
     """Train to the end of the budget; return whether a signal ended it early."""
     import torch
@@ -179,7 +160,7 @@ def _loop(plan: Plan, run: _Run, mixture: Mixture, device: str, rate_unit: float
     loss_of = torch.compile(batch_loss, dynamic=False) if device == "cuda" else batch_loss
     rates = (plan.learning_rate, plan.embedding_rate)
     budget_s, saved = max(plan.minutes * 60, 1e-9), time.monotonic()
-    with _stoppable() as caught, Reporter(rate_unit) as reporter:
+    with stoppable() as caught, Reporter(rate_unit) as reporter:
         while (progress := run.step / plan.steps if plan.steps else run.spent_s / budget_s) < 1.0:
             began = time.monotonic()
             factor = rate_factor(progress, plan.decay_from)

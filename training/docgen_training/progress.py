@@ -1,17 +1,19 @@
-"""What a training run shows: a bar with loss, speed and time left on a terminal, a line now and then elsewhere; the curve."""
+"""What a training run shows, and how it is stopped: a bar or a line now and then with loss, speed, time left; the curve."""
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-__all__ = ["Reporter", "plot_losses"]
+__all__ = ["Reporter", "plot_losses", "stoppable"]
 
 _LINE_EVERY_S = 30.0
 _TELLING = 0.002  # part of the budget from which on the time left can be told
@@ -73,13 +75,35 @@ def _span(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def plot_losses(losses: Sequence[tuple[int, float]], out: Path) -> None:
-    """Write the loss curve as a PNG: nats a target token over tokens seen."""
+@contextmanager
+def stoppable() -> Iterator[list[int]]:
+    """Collect the signals that ask to stop instead of dying of them, while the block runs in the main thread."""
+    caught: list[int] = []
+    kept = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            kept[number] = signal.signal(number, lambda got, _frame: caught.append(got))
+    except ValueError:  # not the main thread: signals go elsewhere
+        pass
+    try:
+        yield caught
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def plot_losses(
+    losses: Sequence[tuple[int, float]], out: Path, valid: Sequence[tuple[int, float]] = ()
+) -> None:
+    """Write the loss curve as a PNG: nats a target token over tokens seen; the losses on `valid` as points of their own."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), dpi=110, layout="constrained")
     axes = figure.add_subplot()
     axes.plot([tokens / 1e6 for tokens, _ in losses], [loss for _, loss in losses], linewidth=1.4)
+    if valid:
+        axes.plot([tokens / 1e6 for tokens, _ in valid], [loss for _, loss in valid], "o--", label="valid")
+        axes.legend()
     axes.set_xlabel("million tokens")
     axes.set_ylabel("loss, nats a target token (running mean)")
     axes.grid(alpha=0.3)

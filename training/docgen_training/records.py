@@ -48,9 +48,14 @@ def read_records(path: Path) -> Iterator[Record]:
                 try:
                     yield _record(json.loads(line))
                 except (ValueError, KeyError, TypeError, AttributeError) as err:
-                    raise DocgenError(f"{path}:{number}: not a training record: {err!r}") from err
+                    raise DocgenError(f"{path}:{number}: not a training record: {_fault(err)}") from err
     except (OSError, lzma.LZMAError) as err:
         raise DocgenError(f"{path}: cannot be read: {err}") from err
+
+
+def _fault(err: Exception) -> str:
+    """Return what a line lacks in words; for other faults the error itself."""
+    return f"it has no {err}" if isinstance(err, KeyError) else repr(err)
 
 
 def _record(row: dict[str, Any]) -> Record:

@@ -6,6 +6,7 @@ docgen-train vocabulary --size 8192 --out training/runs/tokenizer.model FILE...
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -17,7 +18,7 @@ from docgen_plugin.prompt import CONTEXT_COLUMNS, MARKS, Mark, Segment, encode, 
 from docgen_plugin.words import name_words
 from docgen_training.records import Record
 
-__all__ = ["RAW", "Vocabulary", "column_prompts", "train_vocabulary"]
+__all__ = ["RAW", "Vocabulary", "column_prompts", "mend_sentencepiece", "train_vocabulary"]
 
 RAW = "<raw>"  # in place of <desc> before human text of any voice; never asked for in use
 _CONTROL = (*MARKS, RAW)
@@ -114,3 +115,19 @@ def train_vocabulary(
         num_threads=2,
         minloglevel=2,
     )
+
+
+def mend_sentencepiece() -> None:
+    """Let transformers read sentencepiece files beside dbt: call it before a tokenizer is loaded.
+
+    NOTE: sentencepiece's own description of its files refuses the protobuf that dbt pins, transformers then takes
+    the file for another kind and fails; transformers brings a description that every protobuf reads.
+    """
+    from google.protobuf.runtime_version import VersionError  # type: ignore[import-untyped]
+
+    try:
+        import sentencepiece.sentencepiece_model_pb2  # noqa: F401
+    except (VersionError, ImportError):
+        from transformers.utils import sentencepiece_model_pb2_new
+
+        sys.modules["sentencepiece.sentencepiece_model_pb2"] = sentencepiece_model_pb2_new
