@@ -58,6 +58,8 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
         )
     if machine:
         emit(_suggest_json(report))
+    for note in report.notes:
+        say(f"note: {note}")
     _tell_suggested(report, say if machine else show)
     if report.interrupted:
         say(f"docgen: interrupted; {count(report.suggested, 'suggestion')} kept, run it again to go on")
@@ -84,6 +86,7 @@ def _suggest_json(report: SuggestReport) -> dict[str, Any]:
         "model": report.model,
         "device": report.device,
         "interrupted": report.interrupted,
+        "notes": list(report.notes),
         "evidence": [
             {"place": str(ref), "origin": origin, "evidence": text} for ref, origin, text in report.evidence
         ],

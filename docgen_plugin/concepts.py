@@ -28,6 +28,7 @@ from docgen_plugin.words import (
     name_words,
     plural,
     split_identifier,
+    tell_abbreviations,
 )
 
 __all__ = ["Concept", "Entity", "Lexicon", "Match", "fill_slot", "lexicon", "load_lexicon", "printed"]
@@ -264,6 +265,7 @@ def load_lexicon(glossary: Path | str = "") -> Lexicon:
         ConfigError: when the glossary cannot be read, or a line of it cannot be used.
     """
     if not str(glossary):
+        tell_abbreviations({})
         return lexicon()
     path = Path(glossary).expanduser()
     try:
@@ -275,24 +277,30 @@ def load_lexicon(glossary: Path | str = "") -> Lexicon:
     except (OSError, ValueError) as err:
         reason = getattr(err, "strerror", None) or err
         raise ConfigError(f"{path}: the glossary cannot be read: {reason}") from err
+    rows = _glossary_rows(str(path), text)
+    tell_abbreviations(dict(_told_abbreviation(row, where) for where, row in rows if "abbreviation" in row))
     return _with_glossary(str(path), text)
 
 
 @lru_cache(maxsize=4)
 def _with_glossary(path: str, text: str) -> Lexicon:
     known = lexicon()
+    rows = _glossary_rows(path, text)
+    told = tuple(_told_concept(row, where) for where, row in rows if "abbreviation" not in row)
+    return Lexicon((*told, *known.concepts), known.entities)
+
+
+def _glossary_rows(path: str, text: str) -> list[tuple[str, dict[str, Any]]]:
     # not splitlines(): JSON may hold the other line ends within a text
     lines = ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
-    told = tuple(_told_concept(line, f"{path}:{number}") for number, line in lines)
-    return Lexicon((*told, *known.concepts), known.entities)
+    return [(f"{path}:{number}", _glossary_row(line, f"{path}:{number}")) for number, line in lines]
 
 
 _GLOSSARY_LINE = 'write a line as {"names": ["order number"], "text": "Number of the order."}'
 _GLOSSARY_KEYS = ("names", "text", "types")
 
 
-def _told_concept(line: str, where: str) -> Concept:
-    """Return what one line of a glossary says."""
+def _glossary_row(line: str, where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as err:
@@ -301,6 +309,25 @@ def _told_concept(line: str, where: str) -> Concept:
         raise ConfigError(f"{where}: is not JSON that can be read; {_GLOSSARY_LINE}") from err
     if not isinstance(row, dict):
         raise ConfigError(f"{where}: is no JSON object; {_GLOSSARY_LINE}")
+    return row
+
+
+def _told_abbreviation(row: dict[str, Any], where: str) -> tuple[str, str]:
+    """Return what a line of a glossary says of a shortening: itself and its meaning, in lower case."""
+    wanted = 'write a line as {"abbreviation": "cust", "expansion": "customer"}'
+    short, long = row.get("abbreviation"), row.get("expansion")
+    if set(row) != {"abbreviation", "expansion"} or not isinstance(short, str) or not isinstance(long, str):
+        raise ConfigError(
+            f"{where}: an abbreviation has an expansion and nothing else, both of them texts; {wanted}"
+        )
+    words = split_identifier(long)
+    if len(split_identifier(short)) != 1 or not words:
+        raise ConfigError(f"{where}: {short!r} is not one word with a meaning; {wanted}")
+    return short.strip().lower(), " ".join(words)
+
+
+def _told_concept(row: dict[str, Any], where: str) -> Concept:
+    """Return what one line of a glossary says of names."""
     unknown = [key for key in row if key not in _GLOSSARY_KEYS]
     if unknown:
         raise ConfigError(f"{where}: unknown key {unknown[0]!r}; known: {', '.join(_GLOSSARY_KEYS)}")

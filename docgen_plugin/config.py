@@ -34,6 +34,17 @@ class Config:
     # your own glossary, a file of JSON lines {"names": [...], "text": "..."}: what it says of a name wins
     # over the concept dictionary; empty is none
     glossary: str = ""
+    # words that a suggestion may have; longer ones are cut back to whole sentences or clauses; 0 is no limit
+    style_max_words: int = 0
+    # how a suggestion begins: "upper", "lower", or "keep" what most of the texts that stand there do
+    style_capital: str = "keep"
+    # whether a suggestion ends with a full stop: "always", "never", or "keep" what most texts do
+    style_final_stop: str = "keep"
+    # words and phrases that no suggestion may hold, whatever their case
+    style_forbidden: tuple[str, ...] = ()
+    # language of the texts, two letters; empty is that of the texts which stand there: none are generated in English
+    # where those are in another language
+    style_language: str = ""
     # layers to run on the GPU when the build has one: -1 is all, 0 is none
     n_gpu_layers: int = -1
     # CPU threads for the model; 0 is the physical cores this process may use, at most 8
@@ -77,9 +88,20 @@ def load_config(folder: Path, overrides: dict[str, Any] | None = None) -> Config
     config = _merge(config, overrides or {}, "command line")
     if config.dictionary not in ("compose", "hint"):
         raise ConfigError(f"setting dictionary: wants compose or hint, found {config.dictionary!r}")
+    _one_of("style_capital", config.style_capital, ("keep", "upper", "lower"))
+    _one_of("style_final_stop", config.style_final_stop, ("keep", "always", "never"))
+    _one_of("style_language", config.style_language, ("", "en", "de", "fr", "es", "pt", "it", "nl"))
+    if config.style_max_words < 0:
+        raise ConfigError(f"setting style_max_words: wants 0 or more, found {config.style_max_words}")
     if config.truth not in ("", "yaml", "database"):
         raise ConfigError(f"setting truth: wants yaml or database, found {config.truth!r}")
     return config
+
+
+def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        listed = ", ".join(filter(None, allowed))
+        raise ConfigError(f"setting {key}: wants one of {listed}, found {value!r}")
 
 
 def _find_file(folder: Path) -> tuple[Path, dict[str, Any]]:

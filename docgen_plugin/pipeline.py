@@ -17,6 +17,7 @@ from docgen_plugin.inherit import Accepted, Found, evidence, inherited
 from docgen_plugin.model import Catalog, Column, ColumnRef, Suggestion, Table
 from docgen_plugin.sources import read_catalog, write
 from docgen_plugin.store import Ledger
+from docgen_plugin.style import LANGUAGES, Style
 from docgen_plugin.support import composed_grain, plain_text
 from docgen_plugin.targets import Target
 from docgen_plugin.writeback import ApplyReport, apply
@@ -67,6 +68,7 @@ class SuggestReport:
     interrupted: bool = False
     # place, origin, and where the text comes from or what speaks against one
     evidence: tuple[tuple[ColumnRef, str, str], ...] = ()
+    notes: tuple[str, ...] = ()  # what the user should know of this run
 
 
 def suggest(
@@ -90,15 +92,16 @@ def suggest(
     """
     known = load_lexicon(config.glossary)
     catalog = read_catalog(source, config) if catalog is None else catalog
+    style = Style.of(config, catalog)
     turned = len(targets.refresh(catalog, ledger))
     with _Loading(load) as loading:
         if again:
             kept = ("", _FROM_DICTIONARY, _FROM_GLOSSARY, loading.generator().name)
-            due = _told_otherwise(catalog, known)
+            due = _told_otherwise(catalog, known, style)
             turned += targets.reopen(catalog, ledger, config, kept, select, due)
         wanted = list(targets.find(catalog, ledger, config, select))
         total = sum(target.size for target in wanted)
-        run = _Run(catalog, ledger, total, progress, config.dictionary == "compose", known)
+        run = _Run(catalog, ledger, total, progress, config.dictionary == "compose", known, style)
         if not wanted:
             return run.report(turned, "", False)
         requests = run.requests(wanted, _accepted(catalog, ledger, wanted))
@@ -106,7 +109,7 @@ def suggest(
         return run.report(turned, loading.device, interrupted)
 
 
-def _told_otherwise(catalog: Catalog, known: Lexicon) -> Callable[[Suggestion], bool]:
+def _told_otherwise(catalog: Catalog, known: Lexicon, style: Style) -> Callable[[Suggestion], bool]:
     """Return what says of an open suggestion whether the glossary has another text for its place now."""
     checker = Checker(catalog, known)
 
@@ -119,7 +122,7 @@ def _told_otherwise(catalog: Catalog, known: Lexicon) -> Callable[[Suggestion], 
         match = known.match(table, column)
         if match is None or not match.told or (match.fit < 1.0 and not ours):
             return ours
-        return checker.told(column, match.text, 0.0).text != suggestion.text
+        return style.fit(checker.told(column, match.text, 0.0).text) != suggestion.text
 
     return due
 
@@ -205,7 +208,10 @@ class _Run:
         progress: Progress,
         compose: bool,
         known: Lexicon,
+        style: Style,
     ) -> None:
+        self.style = style
+        self.skipped = 0
         self.compose = compose
         self.lexicon = known
         self.catalog = catalog
@@ -234,12 +240,18 @@ class _Run:
             left: list[Column | None] = []
             for column in (*([None] if target.with_table else []), *target.columns):
                 found = self._known(target, column, accepted)
-                if found is None:
+                if self._is_foreign(found):
+                    self.skipped += 1
+                elif found is None:
                     left.append(column)
                 else:
                     self._record(target.table, column, found)
             if left:
                 yield self._request(target.table, left)
+
+    def _is_foreign(self, found: Suggestion | None) -> bool:
+        """Return whether a text would be in English among texts in another language."""
+        return self.style.language != "en" and (found is None or found.origin in ("composed", "unclear"))
 
     def _known(self, target: Target, column: Column | None, accepted: Accepted) -> Suggestion | None:
         """Return the suggestion that needs no model, None when one is needed."""
@@ -339,6 +351,7 @@ class _Run:
 
     def _record(self, table: Table, column: Column | None, suggestion: Suggestion) -> None:
         standing = column.description if column is not None else table.description
+        suggestion = self._styled(suggestion)
         told = suggestion.evidence
         if column is not None and suggestion.origin != "inherited":
             told = "; ".join(filter(None, (told, evidence(self.catalog, table, column, self.machine_made))))
@@ -358,6 +371,16 @@ class _Run:
         if len(self._waiting) >= _KEPT_TOGETHER or time.monotonic() - self._flushed_at > _KEPT_AFTER_S:
             self.flush()
         self.progress(self.done, self.total)
+
+    def _styled(self, suggestion: Suggestion) -> Suggestion:
+        """Return a suggestion in the team's style; what people worded stays as it is."""
+        if suggestion.origin not in ("generated", "composed"):
+            return suggestion
+        text = self.style.fit(suggestion.text)
+        if text:
+            return replace(suggestion, text=text)
+        why = f"against the style: {suggestion.text}"
+        return replace(suggestion, text=UNCLEAR, origin="unclear", confidence=0.0, evidence=why)
 
     def flush(self) -> None:
         """Record what waits."""
@@ -384,6 +407,16 @@ class _Run:
             device,
             interrupted,
             tuple(self.evidence),
+            self._notes(),
+        )
+
+    def _notes(self) -> tuple[str, ...]:
+        if not self.skipped:
+            return ()
+        language = LANGUAGES[self.style.language]
+        return (
+            f"the descriptions here are in {language}, and what would be suggested for {self.skipped:,} places is in English: "
+            'they were left; style_language = "en" in the settings has them suggested all the same',
         )
 
 

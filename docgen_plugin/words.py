@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
 
@@ -22,6 +22,7 @@ __all__ = [
     "plural",
     "singular",
     "split_identifier",
+    "tell_abbreviations",
     "vocabulary",
 ]
 
@@ -175,9 +176,22 @@ def _beside(word: str, words: frozenset[str]) -> tuple[str, ...]:
     return next((long for near, long in lines if not near or not near.isdisjoint(words - {word})), ())
 
 
+_told: dict[str, tuple[str, ...]] = {}  # the team's own abbreviations, for this process: `tell_abbreviations`
+
+
+def tell_abbreviations(told: Mapping[str, str]) -> None:
+    """Read names by a team's own abbreviations from here on, lower case -> meaning; they win over all lists."""
+    meanings = {short: tuple(long.split()) for short, long in told.items()}
+    if meanings != _told:
+        _told.clear()
+        _told.update(meanings)
+        name_words.cache_clear()
+        entity_words.cache_clear()
+
+
 def is_shortening(word: str) -> bool:
     """Return whether a word of a name is a listed shortening, lower case."""
-    return word in abbreviations() or word in _readings()
+    return word in _told or word in abbreviations() or word in _readings()
 
 
 @lru_cache(maxsize=50_000)
@@ -213,8 +227,16 @@ def expand(words: list[str]) -> list[str]:
     written: list[str] = []
     beside = frozenset(words)
     for index, word in enumerate(words):
-        parts = _beside(word, beside) or expansions.get(word) or _reading(word) or _read_letters(word)
-        if word == "no":
+        parts = (
+            _told.get(word)
+            or _beside(word, beside)
+            or expansions.get(word)
+            or _reading(word)
+            or _read_letters(word)
+        )
+        if word in _told:
+            pass
+        elif word == "no":
             # "order_no" is a number, "no_show" is not
             parts = ("number",) if index and index == len(words) - 1 else ("no",)
         elif word == "min" and index and words[index - 1] in _LASTING:

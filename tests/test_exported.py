@@ -78,6 +78,7 @@ PINNED = {
     "docgen_plugin.sources": ["read_catalog", "shown", "write"],
     "docgen_plugin.store": ["Decision", "Event", "Filter", "Ledger", "Page", "Row"],
     "docgen_plugin.text_quality": ["FAULTS", "Fault", "find_fault"],
+    "docgen_plugin.style": ["LANGUAGES", "Style", "language_of"],
     "docgen_plugin.sync": ["ACTIONS", "Difference", "Plan", "changes", "plan"],
     "docgen_plugin.targets": ["Target", "approved", "find", "machine_made", "ordered", "refresh", "reopen"],
     "docgen_plugin.writeback": ["ApplyReport", "apply"],
