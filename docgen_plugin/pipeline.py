@@ -50,6 +50,7 @@ _FROM_GLOSSARY = "glossary"  # and of one that the user's glossary gave
 _SCHEME = re.compile(r"\s*[A-Za-z][\w+.-]+:/*")
 
 Progress = Callable[[int, int], None]  # columns done, columns in all
+Writer = Callable[[Sequence[Change], bool], WriteReport]  # as the hook write_descriptions: changes, dry run
 
 
 def _silent(done: int, total: int) -> None:
@@ -437,11 +438,12 @@ def apply(
     select: Sequence[str] = (),
     dry_run: bool = False,
     catalog: Catalog | None = None,
+    writer: Writer | None = None,
 ) -> ApplyReport:
     """Write the accepted and edited texts to the source and return what was done.
 
     Each is written only where the text that stood there when it was suggested stands there still. A dry
-    run changes neither the source nor the ledger.
+    run changes neither the source nor the ledger. With `writer` that writes, instead of the plugin that knows the source.
 
     Raises:
         DocgenError: when the source or the ledger fails; nothing was written then.
@@ -456,7 +458,8 @@ def apply(
     present = tuple(ref for ref, turn in sorted(changed.items()) if turn.state == "applied")
     report = WriteReport()
     if rows:
-        report = write(source, config, [_change(catalog, row) for row in rows], dry_run)
+        changes = [_change(catalog, row) for row in rows]
+        report = writer(changes, dry_run) if writer else write(source, config, changes, dry_run)
     if not dry_run:
         _record_written(catalog, ledger, rows, report)
     return ApplyReport(
