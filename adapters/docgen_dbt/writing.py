@@ -73,7 +73,7 @@ def _write_yaml(
         report = into_files([_change(chosen.catalog, row) for row in shown], True)
         return ApplyReport(chosen.catalog.source, report.written, report.skipped, preview=report.preview)
     return pipeline.apply(
-        str(inside.project.root), chosen.config, ledger, (), dry_run, chosen.catalog, write=into_files
+        str(inside.project.root), chosen.config, ledger, (), dry_run, chosen.catalog, writer=into_files
     )
 
 
