@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from docgen_plugin.cli_options import Choice, Session, as_json, selecting, source_options
+from docgen_plugin.cli_options import Session, as_json, selecting, source_options
 from docgen_plugin.console import count, emit, say, show, table_lines, visible
 
 if TYPE_CHECKING:
+    from docgen_plugin.config import Config
     from docgen_plugin.model import Catalog
     from docgen_plugin.store import Ledger
 
-__all__ = ["COMMANDS", "reviewer"]
+__all__ = ["COMMANDS", "counted", "reviewer"]
 
 _SHOWN = 15
 _BATCH_SHOWN = 8  # digits that tell one bulk action of a project from the next
@@ -239,7 +240,7 @@ def status(session: Session, machine: bool) -> None:
     choice = session.read()
     catalog = choice.catalog
     with session.ledger() as ledger:
-        found = _counted(choice, ledger)
+        found = counted(choice.config, catalog, ledger)
         where = ledger.name
     if machine:
         emit({"source": catalog.source, "ledger": where, **found})
@@ -256,13 +257,12 @@ def status(session: Session, machine: bool) -> None:
     show(f"next: {found['next']}")
 
 
-def _counted(choice: Choice, ledger: Ledger) -> dict[str, Any]:
-    """Return the numbers as they are after looking at the source; the ledger is left as it is."""
+def counted(config: Config, catalog: Catalog, ledger: Ledger) -> dict[str, Any]:
+    """Return what `docgen status --json` prints, as it is after looking at the source; the ledger stays as it is."""
     from docgen_plugin import targets
     from docgen_plugin.selection import chosen_tables
 
-    catalog = choice.catalog
-    keys = {table.key for table in chosen_tables(catalog.tables, choice.config)}
+    keys = {table.key for table in chosen_tables(catalog.tables, config)}
     states: Counter[tuple[str, str]] = Counter()
     origins: Counter[str] = Counter()
     for key, state, origin, number in ledger.counts(catalog.source):
@@ -275,7 +275,7 @@ def _counted(choice: Choice, ledger: Ledger) -> dict[str, Any]:
         if row.suggestion.ref.table in keys:
             states[row.suggestion.ref.table, row.suggestion.state] -= 1
             states[row.suggestion.ref.table, turn.state] += 1
-    for target in targets.find(catalog, ledger, choice.config):
+    for target in targets.find(catalog, ledger, config):
         states[target.table.key, "undocumented"] = target.size
     return {
         "states": _totals(states),

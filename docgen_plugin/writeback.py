@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
 from docgen_plugin import targets
@@ -13,6 +13,8 @@ from docgen_plugin.sources import read_catalog, write
 from docgen_plugin.store import Decision, Ledger, Row
 
 __all__ = ["ApplyReport", "apply"]
+
+Writer = Callable[[Sequence[Change], bool], WriteReport]  # as the hook write_descriptions: changes, dry run
 
 _STANDS = ("accepted", "edited", "applied")
 
@@ -38,11 +40,12 @@ def apply(
     select: Sequence[str] = (),
     dry_run: bool = False,
     catalog: Catalog | None = None,
+    writer: Writer | None = None,
 ) -> ApplyReport:
     """Write the accepted and edited texts to the source and return what was done.
 
     Each is written only where the text that stood there when it was suggested stands there still. A dry
-    run changes neither the source nor the ledger.
+    run changes neither the source nor the ledger. With `writer` that writes, instead of the plugin that knows the source.
 
     Raises:
         DocgenError: when the source or the ledger fails; nothing was written then.
@@ -58,7 +61,8 @@ def apply(
     report = WriteReport()
     if rows:
         machine_made = targets.machine_made(catalog, ledger)
-        report = write(source, config, [_change(catalog, row, machine_made) for row in rows], dry_run)
+        changes = [_change(catalog, row, machine_made) for row in rows]
+        report = writer(changes, dry_run) if writer else write(source, config, changes, dry_run)
     if not dry_run:
         _record_written(catalog, ledger, rows, report)
     return ApplyReport(

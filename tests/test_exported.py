@@ -16,7 +16,7 @@ PINNED = {
         "supported_units", "unit_words",
     ],
     "docgen_plugin.cli": ["cli", "main"],
-    "docgen_plugin.cli_ledger": ["COMMANDS", "reviewer"],
+    "docgen_plugin.cli_ledger": ["COMMANDS", "counted", "reviewer"],
     "docgen_plugin.cli_coverage": ["COMMANDS"],
     "docgen_plugin.cli_model": ["COMMANDS"],
     "docgen_plugin.cli_options": ["Choice", "Session", "as_json", "selecting", "settings", "source_options"],

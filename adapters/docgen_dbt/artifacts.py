@@ -17,12 +17,22 @@ from docgen_dbt.meta import is_pinned, pin_notes
 from docgen_dbt.overlay import overlay_file
 from docgen_dbt.project import Project, load_project
 from docgen_dbt.references import References
+from docgen_dbt.seen import read_columns
 from docgen_dbt.shape import misshapen
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError
 from docgen_plugin.model import Catalog, Column, Table
 
-__all__ = ["MANIFEST_VERSIONS", "read_manifest", "read_project", "table_path"]
+__all__ = [
+    "Listed",
+    "MANIFEST_VERSIONS",
+    "catalog_of",
+    "listed_columns",
+    "own_nodes",
+    "read_manifest",
+    "read_project",
+    "table_path",
+]
 
 # by manifest version: the dbt-core that writes it; https://schemas.getdbt.com/
 MANIFEST_VERSIONS = {11: "1.7", 12: "1.8 to 1.12"}
@@ -30,14 +40,15 @@ _NOTED = 3  # names in a note
 _VERSION = re.compile(r"/manifest/v(\d+)(?:\.json)?$")
 _KINDS = ("model", "seed", "snapshot")
 _UPPER_CASE = {"snowflake", "oracle", "exasol", "teradata"}  # unquoted names come back in capitals
+_CAPITALS = re.compile(r"[A-Z_][A-Z0-9_$]*")
 
 
 @dataclass(frozen=True, slots=True)
-class _Listed:
-    """The columns that catalog.json lists for one node, in order."""
+class Listed:
+    """The columns that the database has for one node, in order, and when it was asked."""
 
-    columns: tuple[tuple[str, str], ...]
-    comments: Mapping[str, str]
+    columns: tuple[tuple[str, str], ...]  # name, type
+    seen_ns: int  # nanoseconds since 1970
 
 
 def read_project(root: Path, config: Config) -> Catalog:
@@ -49,16 +60,33 @@ def read_project(root: Path, config: Config) -> Catalog:
     project = load_project(root)
     notes, newer = _fresh_manifest(project, config)
     manifest = read_manifest(project)
-    own = _own_nodes(project, manifest)
+    own = own_nodes(project, manifest)
     for path in newer:
         overlay_file(path, own, References(manifest))
-    listed, note = _read_catalog_file(project, manifest)
-    tables = _Builder(project, manifest, own, listed).tables()
-    notes += [note] if note else []
-    notes += [*pin_notes(own), *_unread(tables, own)]
+    return catalog_of(project, manifest, {}, notes)
+
+
+def catalog_of(
+    project: Project, manifest: Mapping[str, Any], asked: Mapping[str, Listed], notes: Sequence[str] = ()
+) -> Catalog:
+    """Return the catalog that a manifest makes, be it read from its file or taken from a running dbt.
+
+    Args:
+        asked: what the database answered just now, by unique id; it goes before what earlier answers say.
+        notes: what the user should know already.
+    """
+    lower = (manifest.get("metadata") or {}).get("adapter_type") in _UPPER_CASE
+    listed, note = _read_catalog_file(project, lower)
+    earlier, another = read_columns(project)
+    for key, (columns, seen_ns) in earlier.items():
+        if key not in listed or listed[key].seen_ns < seen_ns:
+            listed[key] = Listed(columns, seen_ns)
+    own = own_nodes(project, manifest)
+    tables = _Builder(project, manifest, own, {**listed, **asked}).tables()
+    found = [*notes, *(one for one in (note, another) if one), *pin_notes(own), *_unread(tables, own)]
     if not tables:
-        notes.append(f"{project.name} has no models, sources, seeds or snapshots")
-    return Catalog(f"dbt:{project.name}", "dbt", tables, tuple(notes))
+        found.append(f"{project.name} has no models, sources, seeds or snapshots")
+    return Catalog(f"dbt:{project.name}", "dbt", tables, tuple(found))
 
 
 def read_manifest(project: Project) -> dict[str, Any]:
@@ -115,7 +143,7 @@ def _fresh_manifest(project: Project, config: Config) -> tuple[list[str], list[P
     return [f"{older}: ran `dbt parse`"], []
 
 
-def _own_nodes(project: Project, manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def own_nodes(project: Project, manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the root project's nodes by unique id, in a stable order: sources, seeds, models, snapshots."""
     name = (manifest.get("metadata") or {}).get("project_name") or project.name
     order = {"source": 0, "seed": 1, "model": 2, "snapshot": 3}
@@ -130,31 +158,35 @@ def _own_nodes(project: Project, manifest: Mapping[str, Any]) -> dict[str, dict[
     return dict(sorted(own.items(), key=lambda item: (order[item[1]["resource_type"]], item[0])))
 
 
-def _read_catalog_file(project: Project, manifest: Mapping[str, Any]) -> tuple[dict[str, _Listed], str]:
+def _read_catalog_file(project: Project, lower: bool) -> tuple[dict[str, Listed], str]:
     """Return the columns that `dbt docs generate` found in the database, and a note when it is unreadable."""
     path = project.target / "catalog.json"
     if not path.is_file():
         return {}, ""
-    lower = (manifest.get("metadata") or {}).get("adapter_type") in _UPPER_CASE
     try:
+        seen_ns = path.stat().st_mtime_ns
         data = json.loads(path.read_bytes())
         entries = {**(data.get("nodes") or {}), **(data.get("sources") or {})}
-        return {key: _listed(entry, lower) for key, entry in entries.items()}, ""
+        return {key: _listed(entry, lower, seen_ns) for key, entry in entries.items()}, ""
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as err:
         return {}, f"{project.show(path)} cannot be read and was left out ({type(err).__name__}: {err})"
 
 
-def _listed(entry: Mapping[str, Any], lower: bool) -> _Listed:
+def _listed(entry: Mapping[str, Any], lower: bool, seen_ns: int) -> Listed:
     columns = sorted((entry.get("columns") or {}).values(), key=lambda column: int(column.get("index") or 0))
-    pairs = []
-    comments = {}
-    for column in columns:
-        name = str(column["name"])
-        if lower and re.fullmatch(r"[A-Z_][A-Z0-9_$]*", name):
-            name = name.lower()
-        pairs.append((name, str(column.get("type") or "")))
-        comments[name] = str(column.get("comment") or "")
-    return _Listed(tuple(pairs), comments)
+    pairs = [(str(column["name"]), str(column.get("type") or "")) for column in columns]
+    return Listed(_spelled(pairs, lower), seen_ns)
+
+
+def listed_columns(pairs: Sequence[tuple[str, str]], adapter_type: str, seen_ns: int) -> Listed:
+    """Return what a database answered, its names spelled as people write them."""
+    return Listed(_spelled(pairs, adapter_type in _UPPER_CASE), seen_ns)
+
+
+def _spelled(pairs: Sequence[tuple[str, str]], lower: bool) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (name.lower() if lower and _CAPITALS.fullmatch(name) else name, kind) for name, kind in pairs
+    )
 
 
 def _unread(tables: Sequence[Table], nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -180,7 +212,7 @@ class _Builder:
         project: Project,
         manifest: Mapping[str, Any],
         own: Mapping[str, Mapping[str, Any]],
-        listed: Mapping[str, _Listed],
+        listed: Mapping[str, Listed],
     ) -> None:
         self._project, self._own, self._listed = project, own, listed
         self._nodes = {**manifest["nodes"], **(manifest.get("sources") or {})}
@@ -204,18 +236,18 @@ class _Builder:
             is_source = node.get("resource_type") == "source"
             if self._seeds.get(key):
                 known[key] = self._seeds[key]
-            elif key in self._listed and (is_source or not self._is_newer(node)):
+            elif key in self._listed and (is_source or not self._is_newer(key, node)):
                 known[key] = self._listed[key].columns
         names = _qualified_names(self._nodes, self._names)
         variables = self._project.variables
         return SqlReader(self._project.root, manifest, known, names, variables).read_all()
 
-    def _is_newer(self, node: Mapping[str, Any]) -> bool:
-        """Tell whether a node's SQL changed after catalog.json was written."""
+    def _is_newer(self, key: str, node: Mapping[str, Any]) -> bool:
+        """Tell whether a node's SQL changed after the database was asked for its columns."""
+        listed = self._listed.get(key)
+        source = self._project.root / str(node.get("original_file_path"))
         try:
-            written = (self._project.target / "catalog.json").stat().st_mtime_ns
-            source = self._project.root / str(node.get("original_file_path"))
-            return source.stat().st_mtime_ns > written
+            return listed is not None and source.stat().st_mtime_ns > listed.seen_ns
         except OSError:
             return False
 
@@ -274,14 +306,14 @@ class _Builder:
         return list(merged.values())
 
     def _ordered(
-        self, key: str, node: Mapping[str, Any], inferred: Inferred | None, listed: _Listed | None
+        self, key: str, node: Mapping[str, Any], inferred: Inferred | None, listed: Listed | None
     ) -> tuple[tuple[str, str], ...]:
         """Return the names to show for a node, the surest source first."""
         if self._seeds.get(key):
             return self._seeds[key]
         if listed is None or not listed.columns:
             return inferred.columns if inferred else ()
-        if inferred is None or not inferred.complete or not self._is_newer(node):
+        if inferred is None or not inferred.complete or not self._is_newer(key, node):
             return listed.columns
         return inferred.columns  # the SQL changed since the database was looked at
 

@@ -30,6 +30,7 @@ class Project:
     target: Path  # folder of manifest.json and catalog.json
     folders: tuple[str, ...]  # models, seeds, snapshots, macros: relative to the root
     variables: dict[str, Any]  # `vars:`
+    macros: str = "macros"  # the folder for a new macro
 
     @property
     def manifest_path(self) -> Path:
@@ -70,14 +71,17 @@ def load_project(root: Path) -> Project:
     if not isinstance(data, dict) or not isinstance(data.get("name"), str):
         raise SourceError(f"{path}: has no 'name:'; is it a dbt project?")
     target = os.environ.get("DBT_TARGET_PATH") or _render(str(data.get("target-path") or "target"))
+    macros = _paths(data, "macro-paths", "macros")
     folders = [
         *_paths(data, "model-paths", "models"),
         *_paths(data, "seed-paths", "seeds"),
         *_paths(data, "snapshot-paths", "snapshots"),
-        *_paths(data, "macro-paths", "macros"),
+        *macros,
     ]
     variables = data["vars"] if isinstance(data.get("vars"), dict) else {}
-    return Project(root, data["name"], root / target, tuple(dict.fromkeys(folders)), variables)
+    return Project(
+        root, data["name"], root / target, tuple(dict.fromkeys(folders)), variables, (macros or ["macros"])[0]
+    )
 
 
 def _paths(data: dict[str, Any], key: str, default: str) -> list[str]:

@@ -20,7 +20,7 @@ from docgen_dbt.splice import find_entry, splice
 from docgen_plugin.config import Config
 from docgen_plugin.model import Change, ColumnRef, WriteReport
 
-__all__ = ["place_of", "write_project"]
+__all__ = ["place_of", "write_changes", "write_project"]
 
 _SECTIONS = {"model": "models", "seed": "seeds", "snapshot": "snapshots", "source": "sources"}
 _NEW_FILE = "version: 2\n"
@@ -45,7 +45,13 @@ def write_project(root: Path, changes: Sequence[Change], dry_run: bool, config: 
     project = load_project(root)
     if not project.manifest_path.is_file():
         parse.run_parse(project, config)
-    manifest = read_manifest(project)
+    return write_changes(project, read_manifest(project), changes, dry_run, config)
+
+
+def write_changes(
+    project: Project, manifest: Mapping[str, Any], changes: Sequence[Change], dry_run: bool, config: Config
+) -> WriteReport:
+    """Write descriptions into the property files that a manifest names, as `write_project` does."""
     references = References(manifest)
     finder = _Finder(project, manifest, config)
     skipped: list[tuple[ColumnRef, str]] = []
