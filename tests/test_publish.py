@@ -10,14 +10,15 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from docgen_training.cli import cli
-from docgen_training.export import add_metadata
 from docgen_training.records import Record, write_records
 
 from docgen_plugin import manifest
 from docgen_plugin.errors import DocgenError
 from docgen_plugin.llama import default_model
 from docgen_plugin.model import Column, Table
+from docgen_plugin.prompt import GRAMMAR
 from tests.registries import located
+from tests.tiny_models import write_gguf
 
 # the client hands a file to its HTTP library in a way that this one no longer likes
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
@@ -61,11 +62,16 @@ def run(model_settings, tmp_path):
 def team(tiny_bespoke_gguf, tmp_path):
     """Return a real GGUF that says of itself what an export writes."""
     path = tmp_path / "team.gguf"
-    add_metadata(
-        tiny_bespoke_gguf,
-        path,
-        {"general.name": "team", "general.license": "mit", "docgen.code_commit": "d" * 40},
-    )
+    metadata = {
+        "docgen.grammar": GRAMMAR,
+        "general.license": "mit",
+        "docgen.code_commit": "d" * 40,
+        "docgen.base": "acme/small-llama",
+        "docgen.base_revision": "e" * 40,
+        "docgen.data_sha256": f"{'1' * 64}, {'2' * 64}",
+        "docgen.run": json.dumps({"method": "full"}),
+    }
+    write_gguf(path, tiny_bespoke_gguf.with_suffix(".model"), metadata=metadata.items())
     return path
 
 
@@ -97,7 +103,11 @@ def test_into_a_folder_and_out_again(model_settings, run, team):
     assert (stated.code_commit, stated.configuration) == ("c" * 40, {"method": "lora", "rank": 8})
     assert manifest.headline(stated) == "chrF 41.5, back-id 0.5, claims/100 0.25"
     assert "outputs" not in stated.scores
-    assert located("team@3", model_settings).manifest.code_commit == "d" * 40
+    # without the run's files, what the export wrote into the GGUF
+    bare = located("team@3", model_settings).manifest
+    assert (bare.code_commit, bare.configuration) == ("d" * 40, {"method": "full"})
+    assert bare.base == manifest.Base("acme/small-llama", "e" * 40, "")
+    assert [one.sha256 for one in bare.data] == ["1" * 64, "2" * 64]
     card = (found.path.parent / "card.md").read_text()
     front = yaml.safe_load(card.split("---")[1])
     assert front == {

@@ -26,9 +26,10 @@ from docgen_training.completions import Asking, completions, documented, make_as
 from docgen_training.encode import Prompted
 from docgen_training.finetune_loop import Training, train
 from docgen_training.finetune_options import FinetuneOptions
-from docgen_training.finetune_state import State, code_commit, data_entry, differences, run_identity
+from docgen_training.finetune_state import State, data_entry, differences, run_identity
 from docgen_training.packing import Feed, choose_packing, fitting, lay_out
 from docgen_training.progress import plot_losses
+from docgen_training.provenance import code_commit
 from docgen_training.records import read_records
 
 __all__ = ["finetune"]

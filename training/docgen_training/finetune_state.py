@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import docgen_plugin
 from docgen_plugin.errors import DocgenError
 from docgen_plugin.files import replace_file
 from docgen_training.finetune_options import FinetuneOptions
 from docgen_training.records import Record
 
-__all__ = ["State", "code_commit", "data_entry", "differences", "run_identity"]
+__all__ = ["State", "data_entry", "differences", "run_identity"]
 
 # these change where and how fast a run computes, not what comes out of it
 _FREE = ("checkpointing", "device", "save_minutes", "threads")
@@ -81,23 +79,6 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def _digests(entries: Any) -> dict[str, str]:
     listed = entries if isinstance(entries, list) else [entries] if entries else []
     return {entry["path"]: entry["sha256"] for entry in listed}
-
-
-def code_commit() -> str:
-    """Return the commit of the checkout this code runs from, the package's version outside of one."""
-    folder = Path(__file__).parent
-    try:
-        run = subprocess.run(
-            ["git", "-C", str(folder), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        )
-        tracked = subprocess.run(
-            ["git", "-C", str(folder), "ls-files", "--error-unmatch", Path(__file__).name],
-            capture_output=True,
-            check=False,
-        )
-    except OSError:
-        return docgen_plugin.__version__
-    return docgen_plugin.__version__ if run.returncode or tracked.returncode else run.stdout.strip()
 
 
 @dataclass(slots=True)

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docgen_plugin.errors import DocgenError
+from docgen_plugin.files import digest
 from docgen_training.mixture import Mixture
 from docgen_training.network import batch_loss, build_model, card_rate, flops_per_token, make_optimizers
 from docgen_training.plan import Plan, Share
 from docgen_training.progress import Reporter, plot_losses, stoppable
+from docgen_training.provenance import code_commit
 
 if TYPE_CHECKING:
     from docgen_training.warm_start import WarmStart
@@ -106,8 +108,9 @@ def pretrain(
 ) -> Path:
     """Train until the budget is spent, going on from a checkpoint in `out`; return the model's folder.
 
-    The folder holds a transformers checkpoint with the tokenizer, ready for `docgen-train export`, the plan, the
-    losses and their curve as a picture. Ctrl-C and SIGTERM save what was reached; the same call goes on from there.
+    The folder holds a transformers checkpoint with the tokenizer, ready for `docgen-train export`, the plan, what it
+    was made from (`run.json`), the losses and their curve as a picture. Ctrl-C and SIGTERM save what was reached; the same call
+    goes on from there.
 
     Raises:
         DocgenError: when a file of rows or the checkpoint cannot be read, or the device is not there.
@@ -140,6 +143,9 @@ def pretrain(
     model.save_pretrained(out)
     (out / "tokenizer.model").write_bytes(tokenizer.read_bytes())
     (out / "losses.json").write_text(json.dumps({"tokens": run.tokens, "losses": run.losses}))
+    told = [{"path": str(share.path), "sha256": digest(share.path)} for share in shares]
+    lineage = {"method": "pretrain", "data": told, "code_commit": code_commit()}
+    (out / "run.json").write_text(json.dumps(lineage, indent=1))
     plot_losses(run.losses, out / "losses.png")
     return out
 

@@ -153,7 +153,8 @@ def _configuration(told: Mapping[str, str], run: Mapping[str, Any]) -> dict[str,
         if own:
             return own
     try:
-        plan = json.loads(told.get("docgen.plan", "{}"))
+        # files exported before the key had its present name tell the plan alone
+        plan = json.loads(told.get("docgen.run") or told.get("docgen.plan") or "{}")
     except ValueError:
         return {}
     return plan if isinstance(plan, dict) else {}
