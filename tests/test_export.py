@@ -29,13 +29,13 @@ from docgen_training.parity import check_parity as check_parity_in_threads
 from docgen_training.parity import check_tokens, make_prompts, make_strings
 from docgen_training.plan import Plan, Share
 from docgen_training.pretrain import pretrain
-from docgen_training.provenance import file_sha256
 from docgen_training.quantise import Fallback, estimate_bytes, quantise, read_types
 from docgen_training.synthesize import synthesize
 from docgen_training.vocabulary import Vocabulary, column_prompts, train_vocabulary
 
 from docgen_plugin.config import Config
 from docgen_plugin.errors import DocgenError, ModelError
+from docgen_plugin.files import digest
 from docgen_plugin.generate import TableRequest, load
 from docgen_plugin.prompt import GRAMMAR
 from tests.tiny_checkpoints import FAMILIES
@@ -93,13 +93,13 @@ def told_by(path):
 def test_export_keeps_the_text_and_names_the_grammar(checkpoint, plain, tmp_path):
     told = export(checkpoint, tmp_path / "q8.gguf", Order("tiny", "Q8_0"))
     assert told["bytes"] == (tmp_path / "q8.gguf").stat().st_size < plain.stat().st_size
-    assert told["sha256"] == file_sha256(tmp_path / "q8.gguf")
+    assert told["sha256"] == digest(tmp_path / "q8.gguf")
     assert told["types"]["Q8_0"] > 10
     assert told["fallbacks"] == []
     metadata = told_by(tmp_path / "q8.gguf")
     assert metadata["docgen.grammar"] == GRAMMAR
     assert metadata["general.license"] == "apache-2.0"
-    assert metadata["docgen.data_sha256"] == file_sha256(checkpoint.parent / "rows.npz")
+    assert metadata["docgen.data_sha256"] == digest(checkpoint.parent / "rows.npz")
     assert re.fullmatch(r"[0-9a-f]{40}\+?", metadata["docgen.code_commit"])
     assert json.loads(metadata["docgen.run"])["plan"]["steps"] == 25
     assert [path.name for path in tmp_path.iterdir()] == ["q8.gguf"]
@@ -166,9 +166,9 @@ def test_fine_tuned_merged_and_converted_it_writes_the_same_text(family, convert
     metadata = told_by(out)
     assert metadata["docgen.grammar"] == "docgen-compact-1"
     assert metadata["docgen.data_license"] == "Apache-2.0, MIT"
-    assert metadata["docgen.data_sha256"] == file_sha256(run / "records.jsonl")
+    assert metadata["docgen.data_sha256"] == digest(run / "records.jsonl")
     assert metadata["docgen.base"] == "base"
-    assert metadata["docgen.base_sha256"] == file_sha256(base / "model.safetensors")
+    assert metadata["docgen.base_sha256"] == digest(base / "model.safetensors")
     assert metadata["docgen.code_commit"] == "0123abc"
     assert json.loads(metadata["docgen.run"])["options"] == {"rank": 4, "steps": 6}
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from docgen_training.parity import table_text
-from docgen_training.provenance import file_sha256
 from docgen_training.records import write_records
 from docgen_training.synthesize import synthesize
+
+from docgen_plugin.files import digest
 
 __all__ = ["tuned"]
 
@@ -46,13 +47,13 @@ def tuned(base: Path, out: Path, steps: int = 6) -> Path:
                 "base": {
                     "name": str(base),
                     "revision": "",
-                    "sha256": file_sha256(base / "model.safetensors"),
+                    "sha256": digest(base / "model.safetensors"),
                 },
                 "options": {"rank": 4, "steps": steps},
                 "data": [
                     {
                         "path": "records.jsonl",
-                        "sha256": file_sha256(out / "records.jsonl"),
+                        "sha256": digest(out / "records.jsonl"),
                         "records": len(records),
                         "licenses": ["Apache-2.0", "MIT"],
                     }

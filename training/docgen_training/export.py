@@ -17,13 +17,14 @@ from typing import Any
 
 import docgen_plugin
 from docgen_plugin.errors import DocgenError, ModelError
+from docgen_plugin.files import digest
 from docgen_plugin.llama_native import NativeModel
 from docgen_plugin.prompt import GRAMMAR
 from docgen_training.checkpoint import Checkpoint, open_checkpoint, read_shapes
 from docgen_training.converter import convert
 from docgen_training.merge import find_base, merge_adapter
 from docgen_training.parity import check_tokens, make_strings
-from docgen_training.provenance import code_commit, file_sha256
+from docgen_training.provenance import code_commit
 from docgen_training.quantise import KINDS, Quantised, estimate_bytes, quantise, read_types
 from docgen_training.synthesize import synthesize
 
@@ -141,7 +142,7 @@ def _told(out: Path, final: Path, kind: str, types: Quantised, split: str) -> di
     return {
         "file": out.name,
         "bytes": final.stat().st_size,
-        "sha256": file_sha256(final),
+        "sha256": digest(final),
         "quantisation": kind,
         "types": types.types,
         "fallbacks": [asdict(one) for one in types.fallbacks],
