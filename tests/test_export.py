@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from collections import namedtuple
 from collections.abc import Callable
 from functools import partial
@@ -25,11 +24,14 @@ from docgen_training.cli import cli
 from docgen_training.converter import find_converter
 from docgen_training.encode import Recipe, encode_records
 from docgen_training.export import Order, export
+from docgen_training.finetune import finetune
+from docgen_training.finetune_options import FinetuneOptions
 from docgen_training.parity import check_parity as check_parity_in_threads
 from docgen_training.parity import check_tokens, make_prompts, make_strings
 from docgen_training.plan import Plan, Share
 from docgen_training.pretrain import pretrain
 from docgen_training.quantise import Fallback, estimate_bytes, quantise, read_types
+from docgen_training.records import write_records
 from docgen_training.synthesize import synthesize
 from docgen_training.vocabulary import Vocabulary, column_prompts, train_vocabulary
 
@@ -41,7 +43,6 @@ from docgen_plugin.prompt import GRAMMAR
 from tests.tiny_checkpoints import FAMILIES
 from tests.tiny_models import Shape, bespoke_gguf
 from tests.tiny_splits import UNKNOWN, llama3_checkpoint
-from tests.tiny_tuning import tuned
 
 # the machine that runs tests is seldom idle, and llama.cpp's threads spin
 check_parity = partial(check_parity_in_threads, threads=1)
@@ -150,11 +151,21 @@ def test_the_parity_command_tells_and_refuses_a_file_of_another_checkpoint(check
         check_parity(base, plain, [[1, 2]])
 
 
+TUNING = FinetuneOptions(
+    rank=4, epochs=1, rows=2, width=320, accumulate=1, rate=0.01, precision="f32", threads=1, device="cpu"
+)
+
+
+def tuned(base, folder, count=6):
+    write_records(folder / "team.jsonl", synthesize(count, seed=5))
+    return finetune(str(base), [folder / "team.jsonl"], None, folder / "run", TUNING)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", BASES)
 def test_fine_tuned_merged_and_converted_it_writes_the_same_text(family, converter, tmp_path):
     base = BASES[family](tmp_path / "base")
-    run = tuned(base, tmp_path / "run")
+    run = tuned(base, tmp_path)
     out = tmp_path / "out" / "tuned.gguf"
     told = export(run, out, Order("tuned", "F16"))
     assert [path.name for path in out.parent.iterdir()] == ["tuned.gguf"]
@@ -165,40 +176,40 @@ def test_fine_tuned_merged_and_converted_it_writes_the_same_text(family, convert
 
     metadata = told_by(out)
     assert metadata["docgen.grammar"] == "docgen-compact-1"
-    assert metadata["docgen.data_license"] == "Apache-2.0, MIT"
-    assert metadata["docgen.data_sha256"] == digest(run / "records.jsonl")
+    assert metadata["docgen.data_license"] == "Apache-2.0"
+    assert metadata["docgen.data_sha256"] == digest(tmp_path / "team.jsonl")
     assert metadata["docgen.base"] == "base"
     assert metadata["docgen.base_sha256"] == digest(base / "model.safetensors")
-    assert metadata["docgen.code_commit"] == "0123abc"
-    assert json.loads(metadata["docgen.run"])["options"] == {"rank": 4, "steps": 6}
+    assert re.fullmatch(r"[0-9a-f]{40}\+?", metadata["docgen.code_commit"])
+    assert json.loads(metadata["docgen.run"])["options"]["rank"] == 4
 
-    merged = merge(run, tmp_path)
-    records = list(synthesize(20, seed=9))
-    tokens = check_tokens(open_checkpoint(merged), out, make_strings(records, 2000))
+    opened, records = open_checkpoint(run), list(synthesize(20, seed=9))
+    tokens = check_tokens(opened, out, make_strings(records, 2000))
     assert tokens.first is None
     assert tokens.same > 1850  # the rest opens with a space (Llama) or is not in NFC (MPT, Qwen)
-    prompts = make_prompts(open_checkpoint(merged), records, 12, room=200)
-    found = check_parity(merged, out, prompts, most_tokens=16)
+    prompts = make_prompts(opened, records, 12)
+    found = check_parity(opened.model, out, prompts, most_tokens=16)
+    assert found.prompts == 12
     assert all(gap < 0.05 for gap in found.gaps), found.gaps
     assert found.same >= 9
-    # the adapter is in it: the base alone writes other text
+    # what was learnt is in it: the base alone writes other text
     assert max(check_parity(base, out, prompts[:4], most_tokens=8).gaps) > 0.1
 
 
-def merge(run, folder):
-    """Merge with peft itself, apart from the export's own way."""
-    from peft import AutoPeftModelForCausalLM
-    from transformers import AutoTokenizer
+@pytest.mark.slow
+def test_an_adapter_is_merged_first_and_only_into_its_own_base(base, converter, tmp_path):
+    run = tuned(base, tmp_path)
+    expected = export(run, tmp_path / "merged.gguf", Order("tuned", "F16"))
+    shutil.rmtree(run / "merged")
+    assert export(run, tmp_path / "adapter.gguf", Order("tuned", "F16"))["sha256"] == expected["sha256"]
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        model = AutoPeftModelForCausalLM.from_pretrained(run / "adapter")
-    model.merge_and_unload().save_pretrained(folder / "m")
-    base = folder / "base"
-    AutoTokenizer.from_pretrained(base).save_pretrained(folder / "m")
-    if (base / "tokenizer.model").exists():
-        shutil.copy(base / "tokenizer.model", folder / "m")
-    return folder / "m"
+    other = llama3_checkpoint(tmp_path / "other", hidden=128)
+    with pytest.raises(ModelError, match=r"was trained on other weights than .*other has"):
+        export(run, tmp_path / "out.gguf", Order(base=other))
+    edit(run / "run.json", lambda held: held["base"].pop("sha256"))
+    with pytest.raises(ModelError, match=r"does not fit the base"):
+        export(run, tmp_path / "out.gguf", Order(base=other))
+    assert not (tmp_path / "out.gguf").exists()
 
 
 @pytest.mark.slow
@@ -308,15 +319,6 @@ def adapter(folder, **held):
 def test_an_adapter_wants_its_base(held, message, tmp_path):
     with pytest.raises(ModelError, match=message):
         export(adapter(tmp_path, **held), tmp_path / "out.gguf", Order())
-
-
-@pytest.mark.slow
-def test_an_adapter_of_another_base_does_not_fit(base, tmp_path):
-    run = tuned(base, tmp_path / "run", steps=1)
-    wider = llama3_checkpoint(tmp_path / "wider", hidden=128)
-    with pytest.raises(ModelError, match=r"does not fit the base"):
-        export(run, tmp_path / "out.gguf", Order(base=wider))
-    assert not (tmp_path / "out.gguf").exists()
 
 
 def test_disk_space_is_asked_for_before_anything_is_written(base, tmp_path, monkeypatch):

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import docgen_plugin
+from docgen_plugin import compact
 from docgen_plugin.errors import DocgenError, ModelError
 from docgen_plugin.files import digest
 from docgen_plugin.llama_native import NativeModel
 from docgen_plugin.prompt import GRAMMAR
 from docgen_training.checkpoint import Checkpoint, open_checkpoint, read_shapes
 from docgen_training.converter import convert
-from docgen_training.merge import find_base, merge_adapter
+from docgen_training.merge import base_folder, merge_adapter
 from docgen_training.parity import check_tokens, make_strings
 from docgen_training.provenance import code_commit
 from docgen_training.quantise import KINDS, Quantised, estimate_bytes, quantise, read_types
@@ -30,7 +31,6 @@ from docgen_training.synthesize import synthesize
 
 __all__ = ["Order", "describe", "export"]
 
-_COMPACT = "docgen-compact-1"
 _STRINGS = 10_000
 _SPARE_BYTES = 32 << 20  # beside the estimate: vocabulary, metadata, what else is written meanwhile
 
@@ -60,7 +60,7 @@ def export(folder: Path, out: Path, order: Order) -> dict[str, Any]:
     if order.quantisation not in KINDS:
         raise DocgenError(f"unknown quantisation {order.quantisation!r}; known: {', '.join(KINDS)}")
     checkpoint = open_checkpoint(folder)
-    base = find_base(checkpoint, order.base) if checkpoint.adapter else None
+    base = base_folder(checkpoint, order.base) if checkpoint.adapter else None
     with _scratch(out) as scratch, _stopped_by_sigterm():
         _require_space(base or checkpoint.model, out, order.quantisation, merging=base is not None)
         if base is not None:
@@ -171,7 +171,7 @@ def describe(checkpoint: Checkpoint, order: Order) -> dict[str, str]:
 
 def _grammar(run: Mapping[str, Any], own: bool) -> str:
     if prompt := run.get("prompt"):
-        return _COMPACT if prompt == "compact" else ""
+        return compact.GRAMMAR if prompt == "compact" else ""
     return GRAMMAR if own else ""
 
 

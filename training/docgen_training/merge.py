@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from docgen_plugin.errors import ModelError
+from docgen_training.base_tokens import BaseTokens, context_length
+from docgen_training.bases import find_base, first_line, load_weights
 from docgen_training.checkpoint import Checkpoint, open_checkpoint
 
-__all__ = ["find_base", "merge_adapter"]
-
-# what belongs to a model beside config and weights; of the base also its card, for the licence
-_BESIDE = ("*token*", "vocab.*", "merges.txt", "chat_template*")
+__all__ = ["base_folder", "merge_adapter"]
 
 
-def find_base(checkpoint: Checkpoint, named: Path | None = None) -> Path:
+def base_folder(checkpoint: Checkpoint, named: Path | None = None) -> Path:
     """Return the folder of the base that an adapter stands on: the one named, else the one its run names.
 
     A base of the hub is taken from the local cache alone: an export downloads no gigabytes unasked.
@@ -55,34 +54,34 @@ def _adapter_base(adapter: Path) -> str:
         raise ModelError(f"{adapter / 'adapter_config.json'}: is no adapter of peft: {err!r}") from err
 
 
-def merge_adapter(checkpoint: Checkpoint, base: Path, out: Path) -> Checkpoint:
+def merge_adapter(checkpoint: Checkpoint, folder: Path, out: Path) -> Checkpoint:
     """Write base and adapter as one plain checkpoint to `out`, tokenizer included; return it.
 
     Raises:
-        ModelError: when base and adapter do not fit.
+        ModelError: when the base is not the one that the adapter was trained on, or the two do not fit.
     """
-    import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
 
     assert checkpoint.adapter is not None
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    open_checkpoint(base)  # what is wrong with the base is told in our words
+    open_checkpoint(folder)  # a shard that is missing or cut short is told before anything is loaded
+    base = find_base(str(folder))
+    trained_on = (checkpoint.run.get("base") or {}).get("sha256")
+    if trained_on and trained_on != base.sha256:
+        raise ModelError(
+            f"{checkpoint.adapter}: was trained on other weights than {folder} has (SHA-256 {trained_on[:12]}, here "
+            f"{base.sha256[:12]}): name its own base with --base"
+        )
+    plain = load_weights(base)
+    tokens = BaseTokens(base, context_length(plain.config))
     try:
-        plain: Any = AutoModelForCausalLM.from_pretrained(base, dtype="auto")
-        with torch.no_grad(), warnings.catch_warnings():
+        with warnings.catch_warnings():
             # peft asks transformers by a name that is going out of use
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-            merged = PeftModel.from_pretrained(plain, checkpoint.adapter).merge_and_unload()
-        merged.save_pretrained(out)
+            adapted: Any = PeftModel.from_pretrained(plain, checkpoint.adapter)
+        adapted.merge_and_unload().save_pretrained(out)
     except (ValueError, OSError, RuntimeError, KeyError) as err:
-        raise ModelError(
-            f"{checkpoint.adapter}: does not fit the base {base}: {str(err).splitlines()[0][:200]}"
-        ) from err
-    # copied as they are: saved anew they may come out otherwise, and the converter prefers tokenizer.model
-    for source, patterns in ((base, (*_BESIDE, "README.md")), (checkpoint.adapter, _BESIDE)):
-        for path in (path for pattern in patterns for path in source.glob(pattern)):
-            (out / path.name).write_bytes(path.read_bytes())
-    found = open_checkpoint(out)
-    return replace(found, folder=checkpoint.folder, run=checkpoint.run)
+        raise ModelError(f"{checkpoint.adapter}: does not fit the base {folder}: {first_line(err)}") from err
+    tokens.copy_files(out)
+    if (folder / "README.md").is_file():  # the converter reads the licence in it
+        (out / "README.md").write_bytes((folder / "README.md").read_bytes())
+    return replace(open_checkpoint(out), folder=checkpoint.folder, run=checkpoint.run)

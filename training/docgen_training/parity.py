@@ -16,7 +16,10 @@ from docgen_plugin.errors import ModelError
 from docgen_plugin.llama_native import NativeModel
 from docgen_plugin.model import Table
 from docgen_plugin.threads import default_threads
+from docgen_training.base_tokens import BaseTokens
+from docgen_training.bases import find_base, load_weights
 from docgen_training.checkpoint import Checkpoint
+from docgen_training.completions import completions, make_asking
 from docgen_training.records import Record
 from docgen_training.vocabulary import Vocabulary, column_prompts
 
@@ -228,22 +231,19 @@ def _pieces(path: Path) -> Any:
 
 
 def _tokenizer(checkpoint: Checkpoint) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(checkpoint.model)
-    except (ValueError, OSError, TypeError) as err:
-        raise ModelError(
-            f"{checkpoint.model}: its tokenizer cannot be loaded: {str(err).splitlines()[0][:200]}"
-        ) from err
+    return BaseTokens(find_base(str(checkpoint.model)), _CONTEXT).tokenizer
 
 
 def make_prompts(
     checkpoint: Checkpoint, records: Iterable[Record], count: int, room: int = 512
 ) -> list[list[int]]:
-    """Return prompts as token ids, `room` at most: in our own grammar for our own vocabulary, else in plain words."""
+    """Return prompts as token ids: as a run of ours asks the model, else in plain words, `room` tokens at most."""
     if checkpoint.is_own:
         return column_prompts(records, Vocabulary(checkpoint.model / "tokenizer.model"), count)
+    if asked := checkpoint.run.get("prompt"):
+        asking = make_asking(asked, BaseTokens(find_base(str(checkpoint.model)), _CONTEXT))
+        tables = completions(records, asking, hints=0.5, seed=1)
+        return list(islice((prefix + one for prefix, pairs in tables for one, _ in pairs[:3]), count))
     tokenizer = _tokenizer(checkpoint)
     texts = [
         f"{table_text(record.table)} {column.description}".rpartition(" ")[0]
@@ -307,14 +307,8 @@ def check_parity(
 def _rounded(checkpoint: Path) -> Any:
     """Return the checkpoint's model as its F16 GGUF holds it: matrices rounded to F16, vectors as they are."""
     import torch
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32)
-    except (ValueError, OSError, RuntimeError) as err:
-        raise ModelError(f"{checkpoint}: cannot be loaded: {str(err).splitlines()[0][:200]}") from err
+    model = load_weights(find_base(str(checkpoint))).float()
     with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim > 1:
