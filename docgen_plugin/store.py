@@ -26,6 +26,7 @@ from docgen_plugin.database import Database
 from docgen_plugin.errors import LedgerError
 from docgen_plugin.ledger_pages import Filter, bookmark, conditions, page_query, tally_query
 from docgen_plugin.ledger_rows import (
+    UNDONE,
     Decision,
     Event,
     Row,
@@ -45,6 +46,7 @@ from docgen_plugin.model import STATES, ColumnRef, Suggestion, text_hash
 __all__ = ["Decision", "Event", "Filter", "Ledger", "Page", "Row"]
 
 _FILED = ("accepted", "edited")
+_UNDOABLE = ("accepted", "edited", "rejected")
 _INTO_FILE = "written to the file "
 _TRIES = 5
 
@@ -336,6 +338,37 @@ class Ledger:
         )
         with self._database.reading() as connection:
             return [row_of(found) for found in connection.execute(query).mappings()]
+
+    def latest(self, source: str, who: str) -> list[Row]:
+        """Return the rows of a reviewer's latest decision, or bulk action, that nothing has changed since.
+
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        later = events.alias()
+        changed = sqlalchemy.exists().where(later.c.place == events.c.place, later.c.id > events.c.id)
+        query = (
+            sqlalchemy.select(events.c.batch, suggestions)
+            .join(suggestions, suggestions.c.place == events.c.place)
+            .where(events.c.who == who, events.c.new_state.in_(_UNDOABLE), events.c.why != UNDONE)
+            .where(suggestions.c.source_hash == text_hash(source), ~changed)
+            .order_by(events.c.id.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(query).mappings().first()
+        if found is None:
+            return []
+        return self.batch(source, found["batch"]) if found["batch"] else [row_of(found)]
+
+    def mark(self) -> int:
+        """Return a number that grows with every change of the ledger, 0 when it is empty.
+
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        with self._database.reading() as connection:
+            return int(connection.execute(sqlalchemy.select(sqlalchemy.func.max(events.c.id))).scalar() or 0)
 
     def restore(self, found: Iterable[tuple[str, Row, Sequence[Event]]]) -> int:
         """Write rows of any state with their histories, all or none; return how many, those with a row left out.
