@@ -165,7 +165,7 @@ def progress(desk: Desk) -> dict[str, int]:
     """Return the numbers of all chosen tables together: by state, and the places that still lack a suggestion."""
     tally = desk.tally()
     missing = sum(_missing(desk.shown, key, tally.by_table.get(key, {})) for key in desk.shown.positions)
-    return {**{state: 0 for state in (*STATES, "unclear")}, **tally.states, "missing": missing}
+    return {**dict.fromkeys((*STATES, "unclear"), 0), **tally.states, "missing": missing}
 
 
 def _missing(shown: Shown, key: str, counts: Mapping[str, int]) -> int:
@@ -255,9 +255,6 @@ def diff_lines(preview: str) -> tuple[list[tuple[str, str]], int]:
     lines = preview.rstrip("\n").split("\n") if preview.strip() else []
     shown: list[tuple[str, str]] = []
     for line in lines[:_MOST_LINES]:
-        if line.startswith(("+++", "---", "@@")):
-            kind = "at"
-        else:
-            kind = {"+": "add", "-": "del"}.get(line[:1], "")
+        kind = "at" if line.startswith(("+++", "---", "@@")) else {"+": "add", "-": "del"}.get(line[:1], "")
         shown.append((kind, line))
     return shown, len(lines) - len(shown)
