@@ -11,6 +11,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from docgen_plugin.config import Config
@@ -24,7 +25,10 @@ from docgen_plugin.review.ledgers import Ledgers
 from docgen_plugin.review.models import Models
 from docgen_plugin.store import Ledger
 
-__all__ = ["Address", "check", "gate", "has_desktop", "listening", "require_web", "serve"]
+if TYPE_CHECKING:
+    import uvicorn
+
+__all__ = ["Address", "check", "gate", "has_desktop", "listening", "require_web", "serve", "uvicorn_server"]
 
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _ANYWHERE = ("0.0.0.0", "::")
@@ -149,6 +153,24 @@ def listening(address: Address) -> socket.socket:
     return made
 
 
+def uvicorn_server(desk: Desk, let_in: Gate) -> uvicorn.Server:
+    """Return the server of the page, not yet started."""
+    import uvicorn
+
+    from docgen_plugin.review.web import application
+
+    settings = uvicorn.Config(
+        application(desk, let_in),
+        lifespan="off",
+        log_level="error",
+        access_log=False,  # the address holds the token
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_PATIENCE_S,
+    )
+    return uvicorn.Server(settings)
+
+
 def serve(
     source: str,
     config: Config,
@@ -167,24 +189,11 @@ def serve(
         ConfigError: when it cannot be served there.
     """
     check(address, auth)
-    import uvicorn
-
-    from docgen_plugin.review.web import application
-
     with listening(address) as listener:
         port = listener.getsockname()[1]
         let_in, token = gate(address, port, auth, who)
         with closing(Ledgers(opened)) as ledgers, closing(Models(load, config, references)) as models:
             desk = Desk(source, config, catalog, ledgers, models)
-            settings = uvicorn.Config(
-                application(desk, let_in),
-                lifespan="off",
-                log_level="error",
-                access_log=False,  # the address holds the token
-                server_header=False,
-                proxy_headers=False,
-                timeout_graceful_shutdown=_PATIENCE_S,
-            )
             url = address.url(port) + (f"?{urlencode({'token': token})}" if token else "")
             show(f"review {visible(catalog.source)} at {url}")
             say(
@@ -195,5 +204,5 @@ def serve(
             if open_browser:
                 webbrowser.open(url)
             with suppress(KeyboardInterrupt):  # how a server is stopped
-                uvicorn.Server(settings).run(sockets=[listener])
+                uvicorn_server(desk, let_in).run(sockets=[listener])
     say("stopped; every decision is kept")

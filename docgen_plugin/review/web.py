@@ -179,7 +179,7 @@ class _Pages:
         desk, key = self._desk, request.query_params.get("key", "")
         table = desk.shown.catalog.table(key) if key in desk.shown.positions else None
         if table is None:
-            return self._render(request, "gone.html", 404, key=key)
+            return self._render(request, "gone.html", 404, missing=key)
         first = max(0, _whole(request.query_params.get("from", "0")))
         first = min(first, max(0, len(table.columns) - 1)) // views.COLUMNS * views.COLUMNS
         with desk.ledgers.lent() as ledger:
