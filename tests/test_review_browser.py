@@ -23,7 +23,7 @@ from tests.test_cli import docgen
 pytestmark = pytest.mark.slow
 
 TOKENS = {"ann": "ann-ann-ann-ann-ann", "bob": "bob-bob-bob-bob-bob"}
-PATIENCE_MS = 60_000  # the machine may be busy
+PATIENCE_MS = 20_000  # the machine may be busy
 
 
 @pytest.fixture(scope="module")

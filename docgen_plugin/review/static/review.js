@@ -131,7 +131,7 @@
     const field = event.target.closest("input, textarea, select");
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field?.form?.matches("[data-keep]")) {
       event.preventDefault();
-      field.form.requestSubmit(one("button.main", field.form));
+      field.form.requestSubmit();
       return;
     }
     if (event.key === "Escape" && leave(event.target)) { event.preventDefault(); return; }
