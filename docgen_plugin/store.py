@@ -40,7 +40,7 @@ from docgen_plugin.ledger_rows import (
     row_of,
     undo_rows,
 )
-from docgen_plugin.migrations import events, suggestions
+from docgen_plugin.migrations import SORT_CHARS, events, suggestions
 from docgen_plugin.model import STATES, ColumnRef, Suggestion, text_hash
 
 __all__ = ["Decision", "Event", "Filter", "Ledger", "Page", "Row"]
@@ -120,7 +120,9 @@ class Ledger:
                     yield row_of(found)
                 return
             for keys in batches(dict.fromkeys(tables)):
-                wanted = base.where(suggestions.c.table_key.in_(keys))
+                # the index has the keys' beginnings
+                begins = suggestions.c.sort_key.in_({key[:SORT_CHARS] for key in keys})
+                wanted = base.where(begins, suggestions.c.table_key.in_(keys))
                 for found in connection.execute(wanted).mappings():
                     yield row_of(found)
 
@@ -347,19 +349,25 @@ class Ledger:
         """
         later = events.alias()
         changed = sqlalchemy.exists().where(later.c.place == events.c.place, later.c.id > events.c.id)
+        of_source = sqlalchemy.exists().where(
+            suggestions.c.place == events.c.place, suggestions.c.source_hash == text_hash(source)
+        )
+        # from the newest event back: the first that fits ends it
         query = (
-            sqlalchemy.select(events.c.batch, suggestions)
-            .join(suggestions, suggestions.c.place == events.c.place)
+            sqlalchemy.select(events.c.batch, events.c.place)
             .where(events.c.who == who, events.c.new_state.in_(_UNDOABLE), events.c.why != UNDONE)
-            .where(suggestions.c.source_hash == text_hash(source), ~changed)
+            .where(~changed, of_source)
             .order_by(events.c.id.desc())
             .limit(1)
         )
         with self._database.reading() as connection:
-            found = connection.execute(query).mappings().first()
-        if found is None:
-            return []
-        return self.batch(source, found["batch"]) if found["batch"] else [row_of(found)]
+            found = connection.execute(query).first()
+            if found is None:
+                return []
+            if not found.batch:
+                one = suggestions.select().where(suggestions.c.place == found.place)
+                return [row_of(row) for row in connection.execute(one).mappings()]
+        return self.batch(source, found.batch)
 
     def mark(self) -> int:
         """Return a number that grows with every change of the ledger, 0 when it is empty.

@@ -21,6 +21,7 @@ from docgen_plugin.store import Decision, Filter, Ledger, Row
 
 __all__ = ["Desk", "Meant", "Outcome", "Shown", "Written"]
 
+_COUNTS_KEPT = 200
 _AT_ONCE = 1000  # rows read at a time for a bulk action
 _MAY_BECOME = {
     "suggested": ("accepted", "edited", "rejected"),
@@ -101,6 +102,7 @@ class Desk:
         self._config = config
         self._writing = threading.Lock()
         self._tally: _Tally | None = None
+        self._counts: tuple[int, dict[Filter, int]] = (-1, {})
 
     @property
     def name(self) -> str:
@@ -156,6 +158,20 @@ class Desk:
         made = _Tally(mark, tables, states, origins)
         self._tally = made
         return made
+
+    def count(self, ledger: Ledger, wanted: Filter) -> int:
+        """Return how many rows a filter leaves; counted again only when the ledger has changed.
+
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        mark = ledger.mark()
+        if self._counts[0] != mark or len(self._counts[1]) > _COUNTS_KEPT:
+            self._counts = (mark, {})
+        known = self._counts[1]
+        if wanted not in known:
+            known[wanted] = ledger.count(self.name, wanted)
+        return known[wanted]
 
     def decide(
         self, ref: ColumnRef, version: int, state: str, who: str, text: str = "", why: str = ""

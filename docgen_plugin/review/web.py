@@ -205,7 +205,7 @@ class _Pages:
         wanted = desk.scoped(asked.wanted)
         with desk.ledgers.lent() as ledger:
             page = ledger.page(desk.name, wanted, asked.order, after, before, views.PAGE)
-            total = ledger.count(desk.name, wanted)
+            total = desk.count(ledger, wanted)
         return self._render(
             request,
             "list.html",
