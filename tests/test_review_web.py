@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -371,17 +370,23 @@ def test_the_exact_prompt_of_the_model_in_the_package(tmp_path):
     assert "<ask> buyer<t:int><nn><fk> customers" in found.prompt
 
 
+def digest_in(text):
+    found = re.search(r'name="digest" value="([0-9a-f]+)"', text)
+    assert found is not None
+    return found[1]
+
+
 def test_apply_writes_what_the_preview_showed(page, shop, ledger):
     ann = page.reviewer()
     ann.decide(REF, 1, "accept")
     preview = ann.get("/preview", hx_request="true").text
-    digest = re.search(r'name="digest" value="([0-9a-f]+)"', preview)[1]
+    digest = digest_in(preview)
     assert "1 description would be written" in preview
     ann.decide(BUYER, 1, "accept")
     again = ann.post("/write", digest=digest)
     assert "something changed since you looked" in again.said
     assert (shop.tables["s.orders"].columns[0].description, state(ledger, REF)) == ("", "accepted")
-    digest = re.search(r'name="digest" value="([0-9a-f]+)"', again.text)[1]
+    digest = digest_in(again.text)
     assert ann.post("/write", digest=digest).said == "wrote 2 descriptions"
     assert (state(ledger, REF), state(ledger, BUYER)) == ("applied", "applied")
     assert shop.tables["s.orders"].columns[0].description == row(ledger, REF).suggestion.text
@@ -579,7 +584,9 @@ def test_killing_the_server_loses_no_decision_and_ctrl_c_ends_it_well(tmp_path):
         refs = [found.suggestion.ref for found in opened.rows(source)]
     for at, ending in enumerate((signal.SIGKILL, signal.SIGTERM, signal.SIGINT)):
         with started(tmp_path, "review", url, "--web") as process:
+            assert process.stdout is not None
             link = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", process.stdout.readline())
+            assert link is not None
             visitor = Visitor(int(link[1])).enter(link[2])
             for ref in refs[at * 4 : at * 4 + 4]:
                 assert visitor.decide(ref, 1, "accept").said.startswith("accepted")
@@ -587,7 +594,8 @@ def test_killing_the_server_loses_no_decision_and_ctrl_c_ends_it_well(tmp_path):
             code = process.wait(60)
             assert (code == 0) == (ending == signal.SIGINT), code
     with Ledger(tmp_path / ".docgen" / "ledger.db") as opened:
-        assert {opened.row(source, ref).suggestion.state for ref in refs[:12]} == {"accepted"}
+        states = {found.suggestion.ref: found.suggestion.state for found in opened.rows(source)}
+    assert {states[ref] for ref in refs[:12]} == {"accepted"}
 
 
 def test_hostile_texts_are_shown_as_texts(tmp_path, monkeypatch):
@@ -630,4 +638,32 @@ def test_hostile_texts_are_shown_as_texts(tmp_path, monkeypatch):
         # no control character or mark that turns the direction gets through, but for what is typed over
         shown = re.sub(r"(?s)<textarea.*?</textarea>|value=\"[^\"]*\"", "", text)
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", shown)
-    assert json.dumps(HOSTILE)
+
+
+def test_hostile_texts_in_the_terminal(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    columns = tuple(Column(text, text, values=(text,)) for text in HOSTILE)
+    table = Table(
+        "s.\x1b[2J", "\x1b[2J", schema="s", owner="\x1b]0;x\x07", path="\u202e/x.yml", columns=columns
+    )
+    writer = FakeGenerator(lambda request, column: (column, -0.1))
+    with registered(Shop(table)) as shop, registered(FakeModel(writer)):
+        docgen("suggest", "shop")
+        shop.says = " \x1b[31m\u202e"
+        with Ledger(tmp_path / ".docgen" / "ledger.db") as opened:
+            rows = [one for one in opened.rows("shop") if one.suggestion.ref.column]
+            opened.decide(
+                "shop", (Decision(one, "edited", "\x1b[1mme", one.suggestion.ref.column) for one in rows)
+            )
+        for verb in (
+            ("status",),
+            ("status", "--json"),
+            ("review", "--state", "edited"),
+            ("apply", "--dry-run"),
+            ("apply", "--dry-run", "--json"),
+        ):
+            found = docgen(verb[0], "shop", *verb[1:], input="s\n" * 30 + "q\n")
+            assert not re.search(
+                "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]",
+                found.stdout + found.stderr,
+            ), verb

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode
 
 from docgen_plugin.console import visible
@@ -184,9 +184,10 @@ class Guard:
         rest = urlencode(asked, doseq=True)
         # one slash: a path of two would name another host
         place = "/" + scope["path"].lstrip("/") + (f"?{rest}" if rest else "")
-        crumb: SimpleCookie = SimpleCookie()
-        crumb[self._gate.cookie] = token
-        crumb[self._gate.cookie].update({"httponly": True, "samesite": "Strict", "path": "/"})
+        # a token of ours or of the file of reviewers may hold what a cookie quotes
+        crumb: SimpleCookie = SimpleCookie({self._gate.cookie: token})
+        attributes: dict[str, Any] = {"httponly": True, "samesite": "Strict", "path": "/"}
+        crumb[self._gate.cookie].update(attributes)
         more = [
             (b"location", place.encode("ascii", "ignore")),
             (b"set-cookie", crumb.output(header="").strip().encode()),

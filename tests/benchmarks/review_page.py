@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -101,8 +102,8 @@ def _views(visitor: Visitor, made: tuple[Table, ...]) -> dict[str, Any]:
         "list, searched in vain": "/list?q=no-such-thing",
         "how many a bulk accept means": "/accept?min=0.9",
     }
-    found = {f"{name}, first time": _ms(lambda path=path: visitor.get(path)) for name, path in views.items()}
-    found |= {name: _median_ms(lambda path=path: visitor.get(path)) for name, path in views.items()}
+    found = {f"{name}, first time": _ms(partial(visitor.get, path)) for name, path in views.items()}
+    found |= {name: _median_ms(partial(visitor.get, path)) for name, path in views.items()}
     found["a decision"] = _ms(lambda: visitor.decide(ColumnRef(made[0].key, "column_0"), 1, "accept"))
     found["numbers after a change"] = _ms(lambda: visitor.get("/pulse?mark=0"))
     found["undo of it"] = _ms(lambda: visitor.post("/undo"))
