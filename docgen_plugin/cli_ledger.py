@@ -108,13 +108,13 @@ def _review_web(
     address = server.Address(host, port, allowed_host)
     reviewers = Path(auth).expanduser() if auth else None
     server.check(address, reviewers)
-    catalog = session.catalog()
+    choice = session.read()
     with session.ledger(needed=True) as ledger:
-        targets.refresh(catalog, ledger)
+        targets.refresh(choice.catalog, ledger)
     server.serve(
         session.source,
-        session.config,
-        catalog,
+        choice.config,
+        choice.catalog,
         session.ledger,
         lambda model: model_choice.load(
             session.folder, replace(session.config, model=model or session.config.model)

@@ -15,6 +15,7 @@ import sqlalchemy
 from docgen_plugin.alternatives import alternative
 from docgen_plugin.config import Config
 from docgen_plugin.errors import ConfigError, SourceError
+from docgen_plugin.hookspecs import hookimpl
 from docgen_plugin.model import Column, ColumnRef, ForeignKey, Table
 from docgen_plugin.review.access import digest_of, read_reviewers
 from docgen_plugin.review.server import Address, check
@@ -394,18 +395,24 @@ def test_apply_writes_what_the_preview_showed(page, shop, ledger):
     assert "Nothing to write" in ann.get("/preview", hx_request="true").text
 
 
-def test_a_source_that_vanished_is_said_and_decisions_go_on(page, shop, ledger, monkeypatch):
+class Gone:
+    """Takes the shop's source over, and cannot read it."""
+
+    @hookimpl(tryfirst=True)
+    def read_catalog(self, source, config):
+        raise SourceError("shop: is gone")
+
+
+def test_a_source_that_vanished_is_said_and_decisions_go_on(page, ledger):
     ann = page.reviewer()
-    monkeypatch.setattr(
-        "docgen_plugin.pipeline.read_catalog",
-        lambda source, config: (_ for _ in ()).throw(SourceError("shop: is gone")),
-    )
-    for reply in (
-        ann.get("/preview", hx_request="true"),
-        ann.post("/reload"),
-        ann.post("/write", digest="x"),
-    ):
-        assert (reply.status, reply.said) == (409, "shop: is gone")
+    with registered(Gone()):
+        for reply in (
+            ann.get("/preview", hx_request="true"),
+            ann.post("/reload"),
+            ann.post("/write", digest="x"),
+        ):
+            assert (reply.status, reply.said) == (409, "shop: is gone")
+        assert "s.orders" in ann.get("/").text
     ann.decide(REF, 1, "accept")
     assert state(ledger, REF) == "accepted"
 
