@@ -5,9 +5,11 @@ from __future__ import annotations
 import getpass
 import uuid
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from docgen_plugin.cli_options import Session, as_json, selecting, source_options
 from docgen_plugin.console import count, emit, say, show, table_lines, visible
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from docgen_plugin.store import Ledger
 
 __all__ = ["COMMANDS", "counted", "reviewer"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 _SHOWN = 15
 _BATCH_SHOWN = 8  # digits that tell one bulk action of a project from the next
@@ -35,6 +39,94 @@ def reviewer(session: Session) -> str:
         return "unknown"  # a container's user without a name
 
 
+_WEB_OPTIONS = (
+    click.option(
+        "--host", default="127.0.0.1", help="With --web: the address to serve; others' needs --auth."
+    ),
+    click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=0,
+        help="With --web: the port; any free one if left out.",
+    ),
+    click.option(
+        "--auth",
+        metavar="FILE",
+        help="With --web: who may review, name:token a line; the names go to the ledger.",
+    ),
+    click.option(
+        "--allowed-host",
+        multiple=True,
+        metavar="NAME",
+        help="With --web: a name that reviewers type for --host.",
+    ),
+    click.option(
+        "--offer",
+        multiple=True,
+        metavar="REF",
+        help="With --web: a model that reviewers may ask for another text.",
+    ),
+    click.option("--open/--no-open", "opens", default=None, help="With --web: open the browser, or do not."),
+)
+
+
+def _web_options(command: _F) -> _F:
+    """Return a command with the options of the page."""
+    for decorate in reversed(_WEB_OPTIONS):
+        command = decorate(command)
+    return command
+
+
+def _need_plain(context: click.Context, names: tuple[str, ...], why: str) -> None:
+    """Return nothing when none of these options was given.
+
+    Raises:
+        UsageError: for the first that was.
+    """
+    given = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
+    for parameter in context.command.params:
+        if parameter.name in names and context.get_parameter_source(parameter.name) in given:
+            raise click.UsageError(f"{parameter.opts[0]} {why}")
+
+
+def _review_web(
+    session: Session,
+    host: str,
+    port: int,
+    auth: str | None,
+    allowed_host: tuple[str, ...],
+    offer: tuple[str, ...],
+    opens: bool | None,
+) -> None:
+    from dataclasses import replace
+    from pathlib import Path
+
+    from docgen_plugin import model_choice, targets
+    from docgen_plugin.review import server
+
+    server.require_web()
+    address = server.Address(host, port, allowed_host)
+    reviewers = Path(auth).expanduser() if auth else None
+    server.check(address, reviewers)
+    choice = session.read()
+    with session.ledger(needed=True) as ledger:
+        targets.refresh(choice.catalog, ledger)
+    server.serve(
+        session.source,
+        choice.config,
+        choice.catalog,
+        session.ledger,
+        lambda model: model_choice.load(
+            session.folder, replace(session.config, model=model or session.config.model)
+        ),
+        address,
+        reviewer(session),
+        reviewers,
+        offer,
+        server.has_desktop() and not auth if opens is None else opens,
+    )
+
+
 @click.command()
 @source_options
 @selecting
@@ -46,12 +138,27 @@ def reviewer(session: Session) -> str:
     metavar="STATES",
     help="Go through those that are suggested (the default), accepted, edited or rejected; commas between.",
 )
-def review(session: Session, select: tuple[str, ...], chosen: tuple[str, ...]) -> None:
+@click.option(
+    "--web", is_flag=True, help="Review in the browser instead, on a page that this machine serves."
+)
+@_web_options
+def review(
+    session: Session, select: tuple[str, ...], chosen: tuple[str, ...], web: bool, **served: Any
+) -> None:
     """Go through the suggestions one by one: accept, reject, edit or skip.
 
     Every decision is kept at once; q or the end of the input stops, and the rest waits. A decision can be
-    changed until it is applied: --state accepted,rejected shows those again.
+    changed until it is applied: --state accepted,rejected shows those again. With --web the same in the
+    browser, with filters, bulk actions and the preview of what is written; only this machine can reach it.
     """
+    context = click.get_current_context()
+    if web:
+        _need_plain(
+            context, ("select", "chosen"), "belongs to the review in the terminal: the page has filters"
+        )
+        _review_web(session, **served)
+        return
+    _need_plain(context, tuple(served), "goes with --web")
     from docgen_plugin import targets
     from docgen_plugin.review import terminal
 

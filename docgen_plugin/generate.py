@@ -37,7 +37,8 @@ class Generator(Protocol):
     """A loaded model. Answers come as they are ready, in any order within what was asked.
 
     One that knows little beyond the concept dictionary says so by an attribute `bespoke = True`: every word of
-    its texts must then be held up by the schema, see `support`.
+    its texts must then be held up by the schema, see `support`. One that can show what it reads has a method
+    `prompts(request)` that returns it by place, see `alternatives`.
     """
 
     name: str  # "docgen-base@1f3a9c0d2b4e": what the ledger records

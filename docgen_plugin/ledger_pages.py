@@ -14,7 +14,7 @@ import sqlalchemy
 from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
 
 from docgen_plugin.errors import LedgerError
-from docgen_plugin.migrations import suggestions
+from docgen_plugin.migrations import SORT_CHARS, suggestions
 from docgen_plugin.model import text_hash
 
 __all__ = ["Filter", "GROUPS", "ORDERS", "bookmark", "conditions", "page_query", "tally_query"]
@@ -51,6 +51,10 @@ def conditions(source: str, wanted: Filter) -> list[ColumnElement[bool]]:
     ):
         if values:
             found.append(column.in_(list(values)))
+    if wanted.tables:
+        found.append(
+            c.sort_key.in_({key[:SORT_CHARS] for key in wanted.tables})
+        )  # what the index has of them
     if wanted.min_confidence is not None:
         found.append(c.confidence >= wanted.min_confidence)
     if wanted.max_confidence is not None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from docgen_plugin.generate import Generator, TableRequest
     from docgen_plugin.llama_batch import Rules
     from docgen_plugin.llama_native import NativeContext, NativeModel
+    from docgen_plugin.model import ColumnRef
 
 __all__ = ["LlamaGenerator", "default_model", "load_generator"]
 
@@ -73,6 +74,17 @@ class LlamaGenerator:
         for reply in answer_all(self._contexts, self._rules, units):
             text = self._dialect.text(reply)
             yield Answer(reply.ref, text, reply.logprob, len(reply.ids) + reply.ended)
+
+    def prompts(self, request: TableRequest) -> dict[ColumnRef, str]:
+        """Return what the model reads for every place asked: the decoded token ids, control tokens as they are spelled."""
+        return {
+            question.ref: self._spelled((*unit.prefix, *question.ids))
+            for unit in self._dialect.units(request)
+            for question in unit.questions
+        }
+
+    def _spelled(self, ids: Iterable[int]) -> str:
+        return b"".join(self._model.piece(one, True) for one in ids).decode("utf-8", "replace")
 
     def close(self) -> None:
         """Free the model's memory; may be called twice."""

@@ -26,6 +26,7 @@ from docgen_plugin.database import Database
 from docgen_plugin.errors import LedgerError
 from docgen_plugin.ledger_pages import Filter, bookmark, conditions, page_query, tally_query
 from docgen_plugin.ledger_rows import (
+    UNDONE,
     Decision,
     Event,
     Row,
@@ -39,12 +40,13 @@ from docgen_plugin.ledger_rows import (
     row_of,
     undo_rows,
 )
-from docgen_plugin.migrations import events, suggestions
+from docgen_plugin.migrations import SORT_CHARS, events, suggestions
 from docgen_plugin.model import STATES, ColumnRef, Suggestion, text_hash
 
 __all__ = ["Decision", "Event", "Filter", "Ledger", "Page", "Row"]
 
 _FILED = ("accepted", "edited")
+_UNDOABLE = ("accepted", "edited", "rejected")
 _INTO_FILE = "written to the file "
 _TRIES = 5
 
@@ -118,7 +120,9 @@ class Ledger:
                     yield row_of(found)
                 return
             for keys in batches(dict.fromkeys(tables)):
-                wanted = base.where(suggestions.c.table_key.in_(keys))
+                # the index has the keys' beginnings
+                begins = suggestions.c.sort_key.in_({key[:SORT_CHARS] for key in keys})
+                wanted = base.where(begins, suggestions.c.table_key.in_(keys))
                 for found in connection.execute(wanted).mappings():
                     yield row_of(found)
 
@@ -336,6 +340,43 @@ class Ledger:
         )
         with self._database.reading() as connection:
             return [row_of(found) for found in connection.execute(query).mappings()]
+
+    def latest(self, source: str, who: str) -> list[Row]:
+        """Return the rows of a reviewer's latest decision, or bulk action, that nothing has changed since.
+
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        later = events.alias()
+        changed = sqlalchemy.exists().where(later.c.place == events.c.place, later.c.id > events.c.id)
+        of_source = sqlalchemy.exists().where(
+            suggestions.c.place == events.c.place, suggestions.c.source_hash == text_hash(source)
+        )
+        # from the newest event back: the first that fits ends it
+        query = (
+            sqlalchemy.select(events.c.batch, events.c.place)
+            .where(events.c.who == who, events.c.new_state.in_(_UNDOABLE), events.c.why != UNDONE)
+            .where(~changed, of_source)
+            .order_by(events.c.id.desc())
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(query).first()
+            if found is None:
+                return []
+            if not found.batch:
+                one = suggestions.select().where(suggestions.c.place == found.place)
+                return [row_of(row) for row in connection.execute(one).mappings()]
+        return self.batch(source, found.batch)
+
+    def mark(self) -> int:
+        """Return a number that grows with every change of the ledger, 0 when it is empty.
+
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        with self._database.reading() as connection:
+            return int(connection.execute(sqlalchemy.select(sqlalchemy.func.max(events.c.id))).scalar() or 0)
 
     def restore(self, found: Iterable[tuple[str, Row, Sequence[Event]]]) -> int:
         """Write rows of any state with their histories, all or none; return how many, those with a row left out.

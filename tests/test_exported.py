@@ -11,6 +11,7 @@ import docgen_plugin
 
 PINNED = {
     "docgen_plugin": ["__version__", "hookimpl"],
+    "docgen_plugin.alternatives": ["Alternative", "Given", "alternative", "given"],
     "docgen_plugin.claims": [
         "Evidence", "foreign_mention", "invented_literal", "neighbours", "strip_examples", "strip_units",
         "supported_units", "unit_words",
@@ -73,7 +74,19 @@ PINNED = {
     "docgen_plugin.registry": [
         "CARD", "Listed", "Located", "is_here", "listed", "locate", "look", "split", "unknown", "verify",
     ],
+    "docgen_plugin.review.access": ["Gate", "Guard", "digest_of", "new_token", "read_reviewers"],
+    "docgen_plugin.review.desk": ["Desk", "Meant", "Outcome", "Shown", "Written"],
+    "docgen_plugin.review.ledgers": ["Ledgers"],
+    "docgen_plugin.review.models": ["Models"],
+    "docgen_plugin.review.server": [
+        "Address", "check", "gate", "has_desktop", "listening", "require_web", "serve", "uvicorn_server",
+    ],
     "docgen_plugin.review.terminal": ["review"],
+    "docgen_plugin.review.views": [
+        "Asked", "COLUMNS", "ORIGINS", "PAGE", "PlaceView", "TableLine", "asked", "diff_lines", "folders", "owners",
+        "place_view", "progress", "table_lines", "table_places",
+    ],
+    "docgen_plugin.review.web": ["application"],
     "docgen_plugin.selection": ["chosen_tables", "is_selected", "require_choice", "resolved"],
     "docgen_plugin.sources": ["read_catalog", "shown", "write"],
     "docgen_plugin.store": ["Decision", "Event", "Filter", "Ledger", "Page", "Row"],
