@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from docgen_plugin.console import count, emit, say, show, visible
+from docgen_plugin.console import count, emit, say, show, visible, visible_lines
 
 if TYPE_CHECKING:
     from docgen_dbt.findings import Finding
@@ -75,6 +76,42 @@ def check(
         click.get_current_context().exit(1)
 
 
+@click.command("suggest-staged")
+@_files_options
+@click.option("--model", metavar="REF", default="", help="A model to use this once, as for suggest.")
+def suggest_staged(files: tuple[str, ...], from_ref: str, dialect: str, model: str) -> None:
+    """Write suggestions for new and changed tables and columns into the property files of dbt projects.
+
+    Only for what is staged and not described. The texts are not staged: look at them with git diff, change what is
+    wrong, and git add them. Ends with 1 when something was written, so that a commit waits for that.
+    """
+    from docgen_dbt.suggest_staged import lacking, suggest_project
+    from docgen_plugin.cli_ledger import reviewer
+    from docgen_plugin.cli_options import settings
+    from docgen_plugin.cli_source import loaded
+
+    staged = _staged(files, from_ref, dialect, "changed")
+    work = [(project, lacking(project, staged.repository)) for project in staged.projects]
+    wrote = 0
+    for project, found in work:
+        if not found:
+            continue
+        session = settings(str(project.now.project.root), model)
+        with session.ledger(create=True) as ledger:
+            done = suggest_project(
+                project, found, session.config, ledger, partial(loaded, session), reviewer(session)
+            )
+        wrote += len(done.written)
+        show(visible_lines(done.preview.rstrip("\n")))
+        for ref in done.without:
+            say(f"no suggestion: {visible(str(ref))}: write its description yourself")
+        for ref, reason in done.skipped:
+            say(f"skipped: {visible(str(ref))}: {visible(reason)}")
+    if wrote:
+        say(f"docgen: wrote {count(wrote, 'suggestion')}; look at git diff, then git add")
+        click.get_current_context().exit(1)
+
+
 def _staged(files: tuple[str, ...], since: str, dialect: str, scope: str) -> Staged:
     from docgen_dbt.git import Repository
     from docgen_dbt.staged import read_staged, relative_paths
@@ -137,4 +174,4 @@ def _fix(staged: Staged, failed: list[Finding]) -> str:
     return "; ".join(steps)
 
 
-COMMANDS: tuple[click.Command, ...] = (check,)
+COMMANDS: tuple[click.Command, ...] = (check, suggest_staged)

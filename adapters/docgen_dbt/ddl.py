@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from docgen_dbt.findings import Finding, fault_of, told
 
 if TYPE_CHECKING:
-    from sqlglot import exp
-    from sqlglot.tokens import Token
+    from sqlglot import Token, exp
 
 __all__ = ["check_migrations", "has_ddl"]
 
@@ -75,13 +74,13 @@ def check_migrations(
         earlier = [_read(text, dialect) for text in befores.get(path, ()) if has_ddl(text)]
         for made in one.made:
             place = _place(comments, made)
-            text, *where = comments[place] if place else ("", made.line, made.at)
+            text, line, column = comments[place] if place else ("", made.line, made.at)
             if any(_stood(made, text, then) for then in earlier):
                 continue
             fault = fault_of(made.table, made.column, made.type, text)
             if fault is None:
                 continue
-            at = (paths[place] if place else path, int(where[0]), int(where[1]))
+            at = (paths[place] if place else path, line, column)
             kind = "column" if made.column else "table"
             known = any(
                 (old.table, old.column) == (made.table, made.column) for then in earlier for old in then.made
@@ -155,7 +154,7 @@ def _read_as(text: str, dialect: str) -> _Read:
 
 
 def _statements(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    from sqlglot.tokens import TokenType
+    from sqlglot import TokenType
 
     part: list[Token] = []
     for token in tokens:

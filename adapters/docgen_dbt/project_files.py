@@ -18,7 +18,7 @@ from docgen_dbt.project import Project
 from docgen_dbt.render import UNKNOWN, Renderer
 from docgen_dbt.select_list import Item, Output, parse_query, read_output
 
-__all__ = ["Node", "ProjectFiles"]
+__all__ = ["Node", "ProjectFiles", "snapshot_body"]
 
 _FEW = 20  # nodes whose names are looked for before a property file is parsed; for more, all files are
 _SQL_NODE = "docgen_n"  # with a number: what stands for a node's table in SQL
@@ -219,7 +219,7 @@ class ProjectFiles:
     def _rendered(self, node: Node) -> str:
         raw = _COMMENT.sub("", self.text(node.path))
         if node.kind == "snapshot":
-            raw = _snapshot_body(raw, node.name)
+            raw = snapshot_body(raw, node.name)
         plain = _PLAIN.sub(lambda found: self._table(found[1], found[2], found[3]) if found[1] else "", raw)
         if "{{" not in plain and "{%" not in plain:
             return plain
@@ -244,6 +244,12 @@ class ProjectFiles:
             }
             for node in self.nodes.values()
         }
+        about = {"project_name": name, "adapter_type": self.dialect}
+        return {"metadata": about, "nodes": nodes, "macros": self.macros()}
+
+    def macros(self) -> dict[str, dict[str, str]]:
+        """Return the project's own macros as a manifest has them."""
+        name = self.project.name
         macros = {}
         for path in self._in(self.project.folders):
             if path.endswith(".sql") and self._kind(path) == "macro":
@@ -251,14 +257,11 @@ class ProjectFiles:
                     macros[f"macro.{name}.{found[1]}"] = {
                         "name": found[1], "package_name": name, "macro_sql": found[0],
                     }  # fmt: skip
-        return {
-            "metadata": {"project_name": name, "adapter_type": self.dialect},
-            "nodes": nodes,
-            "macros": macros,
-        }
+        return macros
 
 
-def _snapshot_body(text: str, name: str) -> str:
+def snapshot_body(text: str, name: str) -> str:
+    """Return the SQL between the tags of one snapshot, "" when there are none."""
     found = re.search(rf"\{{%-?\s*snapshot\s+{name}\s*-?%\}}(.*?)\{{%-?\s*endsnapshot", text, re.S)
     return found[1] if found else ""
 
