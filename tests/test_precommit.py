@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from docgen_dbt.artifacts import catalog_of, read_project
+from docgen_dbt.files_manifest import manifest_of
+from docgen_dbt.git import Repository
+from docgen_dbt.staged import read_staged
 
 from docgen_plugin.cli import cli
+from docgen_plugin.config import Config
+from docgen_plugin.store import Ledger
+from tests.benchmarks import check as check_benchmark
+from tests.fakes import FakeModel, registered
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDERS = """\
@@ -146,7 +155,6 @@ def test_renamed_column(shop):
     code, found, _ = shop.check()
     assert code == 1
     assert found == [
-        "models/orders.sql:2:26: column orders.total_paid is new and has no description",
         "models/schema.yml:7:15: column orders.total is described but models/orders.sql has no such column, "
         "likely renamed to total_paid: rename its entry",
     ]
@@ -167,10 +175,9 @@ def test_renamed_model_file(shop):
     shop.stage("models/orders.sql", ORDERS.replace("ref('raw')", "ref('raw_orders')"))
     code, found, _ = shop.check()
     assert code == 1
-    assert (
-        "models/schema.yml:9:11: model raw is described but has no file, likely renamed to raw_orders: "
-        "rename its entry"
-    ) in found
+    assert found == [
+        "models/schema.yml:9:11: model raw is described but has no file, likely renamed to raw_orders: rename its entry"
+    ]
     shop.stage("models/schema.yml", SCHEMA.replace("name: raw", "name: raw_orders"))
     assert shop.check()[:2] == (0, [])
 
@@ -430,6 +437,99 @@ def test_forms_for_machines(shop):
     )
 
 
+def suggest(*words):
+    result = CliRunner().invoke(cli, ["suggest-staged", *words])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_suggests_for_what_is_new_and_leaves_the_rest(shop):
+    shop.stage("models/bare.sql", "select 1 as bare_id\n")
+    shop.commit()
+    shop.stage("models/orders.sql", ORDERS.replace("as total", "as total, now() as seen_at"))
+    with registered(FakeModel()):
+        code, out, said = suggest()
+        assert (code, "wrote 1 suggestion; look at git diff" in said) == (1, True)
+        assert "+      - name: seen_at\n+        description: The seen at as recorded for the order" in out
+        assert shop.git("diff", "--name-only") == "models/schema.yml\n"
+        assert shop.check()[0] == 1  # it is not staged yet
+        code, _, said = suggest()
+        assert (code, said) == (
+            1,
+            "docgen: models/schema.yml: has edits that are not staged; git add or git stash them, then run again\n",
+        )
+        shop.git("add", "-A")
+        assert shop.check()[:2] == (0, [])
+        assert suggest() == (0, "", "")
+    with Ledger(shop.root / ".docgen/ledger.db") as ledger:
+        [row] = ledger.rows("dbt:shop")
+        states = [event.new_state for event in ledger.history("dbt:shop", row.suggestion.ref)]
+    assert (str(row.suggestion.ref), states) == (
+        "model.shop.orders.seen_at",
+        ["suggested", "accepted", "applied"],
+    )
+    assert row.suggestion.reviewer
+
+
+def test_refuses_a_staged_file_with_edits_and_writes_nothing(shop):
+    changed = ORDERS.replace("as total", "as total, now() as seen_at")
+    shop.stage("models/orders.sql", changed)
+    shop.write("models/orders.sql", changed + "-- more\n")
+    with registered(FakeModel()) as model:
+        code, _, said = suggest()
+    assert (code, said.count("\n"), "models/orders.sql: has edits" in said) == (1, 1, True)
+    assert model.generator.requests == []
+    assert shop.git("diff", "--name-only") == "models/orders.sql\n"
+
+
+def test_makes_a_property_file_where_there_is_none(repo):
+    repo.stage("läden/dbt_project.yml", "name: shop\n")
+    repo.stage("läden/models/core/orders.sql", "select 1 as paid_amount\n")
+    with registered(FakeModel()):
+        assert suggest()[0] == 1
+    repo.git("add", "-A")
+    assert repo.check()[:2] == (0, [])
+    assert (repo.root / "läden/models/core/_core__models.yml").is_file()
+
+
+@pytest.mark.slow
+def test_catalog_from_files_is_that_of_dbt(tmp_path, monkeypatch):
+    pytest.importorskip("dbt.cli")
+    repo = Repo(tmp_path / "repo", monkeypatch)
+    shutil.copytree(ROOT / "docgen_plugin/demo_shop", repo.root, dirs_exist_ok=True)
+    repo.git("add", "-A")
+    staged = read_staged(Repository(repo.root), scope="all")
+    files = staged.projects[0].now
+    ours = catalog_of(files.project, manifest_of(files))
+    theirs = read_project(repo.root, Config())
+    assert len(ours.tables) > 3
+    assert ours.source == theirs.source
+    for one, other in zip(ours.tables, theirs.tables, strict=True):
+        assert one.columns == other.columns
+        assert (one.key, one.name, one.description, one.upstream, one.path) == (
+            other.key, other.name, other.description, other.upstream, other.path,
+        )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_check_loads_neither_dbt_nor_a_model(shop):
+    shop.stage("models/bare.sql", "select 1 as bare_id\n")
+    script = (
+        "import sys\nfrom docgen_plugin.cli import main\ntry:\n    main(['check'])\nexcept SystemExit as end:\n"
+        "    print(end.code, [name for name in ('dbt', 'llama_cpp', 'torch', 'sqlalchemy', 'numpy') if name in sys.modules])"
+    )
+    environment = dict(os.environ, PYTHONPATH=f"{ROOT}:{ROOT / 'adapters'}")
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=shop.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "1 []"
+
+
 def _pre_commit(repo: Repo, *words: str, hooks: str) -> tuple[int, str]:
     config = f"repos:\n  - repo: local\n    hooks:\n{hooks}"
     repo.stage(".pre-commit-config.yaml", config)
@@ -471,3 +571,32 @@ def test_real_pre_commit_stops_a_real_commit(shop):
     code, said = _pre_commit(shop, "run", "--all-files", hooks=hooks)
     assert code == 1
     assert "models/bare.sql:1:13: column bare.bare_id has no description" in said
+
+
+@pytest.mark.slow
+def test_real_pre_commit_writes_suggestions_with_the_real_model(shop):
+    pytest.importorskip("llama_cpp")
+    shop.stage("models/orders.sql", ORDERS.replace("as total", "as total, now() as created_at"))
+    code, said = _pre_commit(shop, "run", hooks=_hook("suggest-staged"))
+    assert code == 1
+    assert "wrote 1 suggestion; look at git diff" in said
+    assert "- name: created_at" in (shop.root / "models/schema.yml").read_text()
+    shop.git("add", "-A")
+    assert _pre_commit(shop, "run", hooks=_hook("check"))[0] == 0
+
+
+@pytest.mark.slow
+def test_hooks_file_is_what_pre_commit_reads():
+    done = subprocess.run(
+        [sys.executable, "-m", "pre_commit", "validate-manifest", ".pre-commit-hooks.yaml"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_check(capsys):
+    check_benchmark.main(["--models", "30", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["models"] == 30
+    assert 0 < found["start_s"] < found["first_s"]

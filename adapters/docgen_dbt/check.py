@@ -6,7 +6,7 @@ place of such a node is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from difflib import get_close_matches
 
 from docgen_dbt.entries import Entry, Said
@@ -54,9 +54,9 @@ class _Check:
 
     def findings(self) -> Iterator[Finding]:
         """Yield everything, in no order."""
+        yield from self._gone_nodes()
         for name, node in self._wanted_nodes.items():
             yield from self._node(name, node)
-        yield from self._gone_nodes()
         for path, reason in self._now.unread.items():
             line, column, message = reason.split(":", 2)
             if path in self._paths:
@@ -100,12 +100,17 @@ class _Check:
                 **{key: Item(one.name, one.type) for key, one in said.items() if key not in items},
             }
         outputs = [before.output(then[name]) for before, then in self._both(name)]
-        fresh: list[str] = []
+        fresh = {
+            key: item.name
+            for key, item in items.items()
+            if is_new or self._is_new(key, node, output, outputs, earlier)
+        }
+        gone = dict(self._gone(node, entry, output, outputs, earlier, fresh))
+        yield from gone
         for key, item in items.items():
             told_now = said.get(key)
             text = told_now.text if told_now else ""
-            new = is_new or self._is_new(key, node, output, outputs, earlier)
-            fresh += [item.name] if new else []
+            new = key in fresh
             texts = {one.columns[key].text if key in one.columns else "" for one in earlier} or {""}
             kind = (told_now.type if told_now else "") or item.type
             was = next((types for types in (_type(then, key) for then in outputs) if types), "")
@@ -119,11 +124,10 @@ class _Check:
                     message = f"column {node.name}.{item.name}: its type changed from {was} to {item.type}; does its text still hold?"
                     yield Finding(*place, message, "type", node.name, item.name, False)
                 continue
-            if fault.kind == "missing" and not new and texts == {""}:
-                continue  # as undocumented as it was
+            if fault.kind == "missing" and (item.name in gone.values() or (not new and texts == {""})):
+                continue  # its text stands under another name, or it is as undocumented as it was
             why = "is new and " if new and self._befores else "" if new else "lost its text: it "
             yield told(place, "column", node.name, item.name, fault, text, why, self._strict)
-        yield from self._gone(node, entry, output, outputs, earlier, fresh)
 
     def _both(self, name: _Name) -> Iterator[tuple[ProjectFiles, dict[_Name, Node]]]:
         for before, then in zip(self._befores, self._then, strict=True):
@@ -147,12 +151,12 @@ class _Check:
         output: Output,
         outputs: list[Output],
         earlier: list[Entry],
-        fresh: list[str],
-    ) -> Iterator[Finding]:
-        """Yield the described columns that the query does not give: dropped now, or described now."""
+        fresh: Mapping[str, str],
+    ) -> Iterator[tuple[Finding, str]]:
+        """Yield the described columns that the query does not give, dropped or described now, with their likely new names."""
         if entry is None or not output.complete or node.kind == "source":
             return
-        undescribed = [name for name in fresh if name.lower() not in entry.columns]
+        undescribed = [name for key, name in fresh.items() if key not in entry.columns]
         for key, said in entry.columns.items():
             if key in output.by_name or (node.kind == "snapshot" and key.startswith("dbt_")):
                 continue
@@ -160,14 +164,16 @@ class _Check:
             described = not any(key in one.columns for one in earlier)
             if not (dropped or described):
                 continue
-            close = get_close_matches(said.name, undescribed, 1, 0.5) or (
-                undescribed if len(undescribed) == 1 and dropped else []
-            )
+            close = get_close_matches(said.name, undescribed, 1, 0.5) if dropped else []
+            if dropped and not close and len(undescribed) == 1:
+                close = undescribed[:]
+            undescribed = [name for name in undescribed if name not in close]
             likely = f", likely renamed to {close[0]}: rename its entry" if close else ": take its entry out"
             message = (
                 f"column {node.name}.{said.name} is described but {node.path} has no such column{likely}"
             )
-            yield Finding(entry.path, *said.named, message, "gone", node.name, said.name)
+            finding = Finding(entry.path, *said.named, message, "gone", node.name, said.name)
+            yield finding, close[0] if close else ""
 
     def _gone_nodes(self) -> Iterator[Finding]:
         """Yield the entries of models, seeds and snapshots that have no file any more."""
@@ -188,9 +194,21 @@ class _Check:
         for name in sorted(lost & set(said)):
             entry = said[name]
             heir = self._heir(name)
+            if heir:
+                self._inherit(name, (name[0], name[1], heir), entry)
             likely = f", likely renamed to {heir}: rename its entry" if heir else ": take its entry out"
             message = f"{name[0]} {name[2]} is described but has no file{likely}"
             yield Finding(entry.path, *entry.own.named, message, "gone", name[2])
+
+    def _inherit(self, lost: _Name, heir: _Name, entry: Entry) -> None:
+        """Let a renamed node have what it had under its old name: only the entry has to be called anew."""
+        self._said.setdefault(heir, entry)
+        for then in self._then:
+            if lost in then:
+                then[heir] = then[lost]
+        for said in self._said_then:
+            if lost in said:
+                said.setdefault(heir, said[lost])
 
     def _heir(self, lost: _Name) -> str:
         """Return the new node that a lost one became, by their columns, "" where none is alike."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -27,10 +27,14 @@ _SNAPSHOT = re.compile(r"\{%-?\s*snapshot\s+(\w+)\s*-?%\}")
 _DISABLED = re.compile(r"\{\{-?\s*config\([^}]*\benabled\s*=\s*(?:false|False)\b")
 _MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)\s*\(.*?\{%-?\s*endmacro\s*-?%\}", re.S)
 _PROFILE_TYPE = re.compile(r"^\s+type:\s*['\"]?(\w+)", re.M)
+_WORD = re.compile(r"\w+")
+_AS = re.compile(r"(?i)\bas\s+[\"`\[]?$")
 _NAMES = r"""\s*['"]([^'"{}]+)['"]\s*(?:,\s*['"]([^'"{}]+)['"]\s*)?"""
 _PLAIN = re.compile(  # Jinja that needs no Jinja: ref, source and config by themselves
     rf"\{{\{{-?\s*(?:(ref|source)\({_NAMES}\)|config\([^{{}}]*\))\s*-?\}}\}}"
 )
+
+_Words = dict[str, list[int]]  # where each word stands, by lower case
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,10 @@ class ProjectFiles:
         self._files, self._text = files, text
         self._parsed = {} if parsed is None else parsed
         self._outputs: dict[str, Output] = {}
-        self._texts: dict[str, str] = {}  # SQL as it was parsed, by key
+        self._words: dict[
+            str, tuple[_Words, _Words]
+        ] = {}  # where words stand, as written and as parsed, by key
+        self._guessed: set[str] = set()  # nodes whose Jinja asks for what only dbt knows
         self._busy: set[str] = set()
         self._renderer: Renderer | None = None
         self.unread: dict[str, str] = {}  # why a file could not be read, by path
@@ -145,7 +152,9 @@ class ProjectFiles:
         raw = self.text(node.path)
         if node.kind == "seed":
             return 1, max(raw.partition("\n")[0].find(item.name), 0) + 1
-        return _place(raw, self._texts.get(node.key, ""), item)
+        written, parsed = self._words.get(node.key, ({}, {}))
+        start = _start(raw, written.get(item.name.lower(), []), parsed.get(item.name.lower(), []), item)
+        return raw.count("\n", 0, start) + 1, start - raw.rfind("\n", 0, start)
 
     def _in(self, folders: Iterable[str]) -> list[str]:
         prefixes = tuple(f"{self.folder}{folder.strip('/')}/" for folder in folders)
@@ -192,8 +201,9 @@ class ProjectFiles:
         if parsed is None:
             self.unread[node.path] = "1:1: its SQL cannot be read without dbt, its columns were not looked at"
             return Output()
-        self._texts[node.key] = sql
-        return read_output(parsed[0], self._lookup)
+        self._words[node.key] = (_words(_masked(self.text(node.path))), _words(sql))
+        output = read_output(parsed[0], self._lookup)
+        return replace(output, complete=False) if node.key in self._guessed else output
 
     def _read_seed(self, node: Node) -> Output:
         lines = self.text(node.path).splitlines()
@@ -230,7 +240,10 @@ class ProjectFiles:
                 self.project.variables,
             )
         made = {"package_name": self.project.name, "unique_id": node.key, "raw_code": raw, "name": node.name}
-        return self._renderer.render(made) or ""
+        text = self._renderer.render(made) or ""
+        if self._renderer.guessed:
+            self._guessed.add(node.key)
+        return text
 
     def _manifest(self) -> dict[str, Any]:
         """Return as much of a manifest as rendering needs."""
@@ -266,18 +279,26 @@ def snapshot_body(text: str, name: str) -> str:
     return found[1] if found else ""
 
 
-def _place(raw: str, rendered: str, item: Item) -> tuple[int, int]:
-    """Return where a column is named in the raw text: its occurrence in the rendered one, counted."""
-    word = re.compile(rf"(?<![\w]){re.escape(item.name)}(?!\w)", re.I)
-    masked = _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), raw)
-    places = [found.start() for found in word.finditer(masked)]
-    if item.start is None or not places:
-        start = max(masked.rfind("*"), 0) if item.start is None else 0
-    else:
-        seen = [found.start() for found in word.finditer(rendered)]
-        number = next((at for at, start in enumerate(seen) if start >= item.start), len(seen) - 1)
-        named = re.compile(rf"\bas\s+[\"`\[]?({re.escape(item.name)})(?!\w)", re.I)
-        given = [found.start(1) for found in named.finditer(masked)]
-        start = places[number] if len(seen) == len(places) else (given or places)[-1]
-    line = raw.count("\n", 0, start) + 1
-    return line, start - (raw.rfind("\n", 0, start) + 1) + 1
+def _masked(raw: str) -> str:
+    """Return a text of the same length without what stands in Jinja's comments."""
+    return _COMMENT.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), raw)
+
+
+def _words(text: str) -> _Words:
+    found: _Words = {}
+    for word in _WORD.finditer(text):
+        found.setdefault(word[0].lower(), []).append(word.start())
+    return found
+
+
+def _start(raw: str, written: list[int], parsed: list[int], item: Item) -> int:
+    """Return the offset of a column's name in the text as written: its occurrence in the parsed one, counted."""
+    if item.start is None:
+        return max(_masked(raw).rfind("*"), 0)
+    if not written:
+        return 0
+    number = next((at for at, start in enumerate(parsed) if start >= item.start), len(parsed) - 1)
+    if len(parsed) == len(written):
+        return written[number]
+    given = [start for start in written if _AS.search(raw, max(start - 8, 0), start)]
+    return (given or written)[-1]
