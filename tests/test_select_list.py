@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from docgen_dbt.select_list import Item, Output, parse_query, read_output
 
 UPSTREAM = Output((Item("id"), Item("Name")), complete=True)

@@ -95,7 +95,7 @@ def _stood(made: _Made, text: str, then: _Read) -> bool:
     place = _place(then.comments, made)
     said = then.comments[place][0] if place else ""
     same = ((old.table, old.column, old.type) == (made.table, made.column, made.type) for old in then.made)
-    return any(same) and (said == text or not said)
+    return any(same) and said == text
 
 
 def _place(comments: Mapping[tuple[str, str], object], made: _Made) -> tuple[str, str] | None:
@@ -111,7 +111,7 @@ def _place(comments: Mapping[tuple[str, str], object], made: _Made) -> tuple[str
 
 
 def _read(text: str, dialect: str) -> _Read:
-    guesses = (dialect,) if dialect else _GUESSES
+    guesses: tuple[str, ...] = (dialect,) if dialect else _GUESSES
     if not dialect and _MYSQL.search(text):
         guesses = ("mysql", *_GUESSES)
     best: _Read | None = None

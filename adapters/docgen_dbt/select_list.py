@@ -125,6 +125,8 @@ class _Reader:
             return Output()
         if isinstance(source, exp.Subquery):
             return _renamed(self.read(source, ctes, depth + 1), source)
+        if isinstance(source, exp.Values):
+            return _renamed(Output(), source)
         if isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier):
             name = source.name.lower()
             if name in ctes and not source.args.get("db"):
