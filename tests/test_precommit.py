@@ -500,7 +500,7 @@ def test_catalog_from_files_is_that_of_dbt(tmp_path, monkeypatch):
     repo.git("add", "-A")
     staged = read_staged(Repository(repo.root), scope="all")
     files = staged.projects[0].now
-    ours = catalog_of(files.project, manifest_of(files))
+    ours = catalog_of(files.project, manifest_of(files), {})
     theirs = read_project(repo.root, Config())
     assert len(ours.tables) > 3
     assert ours.source == theirs.source
