@@ -424,6 +424,20 @@ def test_file_of_another_place_and_bad_project_are_told(shop, tmp_path):
     assert (code, "dbt_project.yml: has no 'name:'" in said) == (1, True)
 
 
+def test_file_that_git_does_not_know_is_told_and_a_folder_means_its_files(shop):
+    shop.write("models/bare.sql", "select 1 as bare_id\n")
+    code, _, said = shop.check("models/bare.sql")
+    assert (code, said) == (
+        1,
+        "docgen: models/bare.sql: is not staged; git add it, or name a file that git knows\n",
+    )
+    shop.git("add", "-A")
+    assert len(shop.check("models/bare.sql")[1]) == 2
+    assert len(shop.check("models")[1]) == len(shop.check(".")[1]) == 2
+    shop.stage("README.md", "text\n")
+    assert shop.check("README.md") == (0, [], "")
+
+
 def test_forms_for_machines(shop):
     shop.stage("models/bare.sql", "select 1 as bare_id\n")
     result = json.loads("\n".join(shop.check("--json")[1]))

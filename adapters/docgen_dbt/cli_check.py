@@ -127,7 +127,8 @@ def _staged(files: tuple[str, ...], since: str, dialect: str, scope: str) -> Sta
         dialect = dialect_of(dialect)
     folder = Path.cwd()
     if files and "GIT_DIR" not in os.environ:  # in a hook git's variables hold for the current folder
-        folder = next((parent for parent in Path(files[0]).absolute().parents if parent.is_dir()), folder)
+        first = Path(files[0]).absolute()
+        folder = next((one for one in (first, *first.parents) if one.is_dir()), folder)
     repository = Repository(folder)
     return read_staged(repository, relative_paths(repository, files), scope, since, dialect)
 

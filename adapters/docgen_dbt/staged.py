@@ -64,10 +64,11 @@ def read_staged(
     Raises:
         SourceError: when git or a dbt_project.yml cannot be read, or there are merge conflicts.
     """
-    index = _ours(repository.index())
+    everything = repository.index()
+    index = _ours(everything)
     trees = [_ours(repository.tree(commit)) for commit in repository.parents(since)]
     changed = changed_paths(index, trees)
-    chosen = {path for path in given if path in index}
+    chosen = _chosen(given, everything, trees) & set(index)
     if not scope:
         scope = "changed" if chosen <= changed else "files"
     if scope == "all":
@@ -98,6 +99,21 @@ def read_staged(
         for path in (texts if scope == "changed" else ())
     }
     return Staged(repository, scope, projects, texts, befores)
+
+
+def _chosen(given: Sequence[str], index: Mapping[str, str], trees: Sequence[Mapping[str, str]]) -> set[str]:
+    """Return the files that paths mean, those inside of folders included.
+
+    Raises:
+        SourceError: when git knows nothing of one: a check that looks at nothing must not pass.
+    """
+    found: set[str] = set()
+    for name in given:
+        inside = set(index) if name == "." else {path for path in index if path.startswith(f"{name}/")}
+        if not inside and name not in index and not any(name in tree for tree in trees):
+            raise SourceError(f"{name}: is not staged; git add it, or name a file that git knows")
+        found |= inside or {name}
+    return found
 
 
 def _ours(files: Mapping[str, str]) -> dict[str, str]:
