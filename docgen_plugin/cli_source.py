@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from docgen_plugin.model import ColumnRef
     from docgen_plugin.pipeline import ApplyReport, SuggestReport
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "loaded"]
 
 _SHOWN = 10  # tables or places listed for people; --json has all of them
 _INTERRUPTED = 130
@@ -54,7 +54,7 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
     catalog, select = choice.catalog, choice.select
     with session.ledger(create=True) as ledger, columns_progress("suggesting") as progress:
         report = pipeline.suggest(
-            session.source, choice.config, ledger, lambda: _loaded(session), select, progress, catalog, again
+            session.source, choice.config, ledger, lambda: loaded(session), select, progress, catalog, again
         )
     if machine:
         emit(_suggest_json(report))
@@ -66,7 +66,8 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
         click.get_current_context().exit(_INTERRUPTED)
 
 
-def _loaded(session: Session) -> Generator:
+def loaded(session: Session) -> Generator:
+    """Return the model that the settings name, and tell the person which that is."""
     from docgen_plugin import model_choice
 
     with working("loading the model"):

@@ -21,7 +21,7 @@ PINNED = {
     "docgen_plugin.cli_coverage": ["COMMANDS"],
     "docgen_plugin.cli_model": ["COMMANDS"],
     "docgen_plugin.cli_options": ["Choice", "Session", "as_json", "selecting", "settings", "source_options"],
-    "docgen_plugin.cli_source": ["COMMANDS"],
+    "docgen_plugin.cli_source": ["COMMANDS", "loaded"],
     "docgen_plugin.cli_sync": ["COMMANDS"],
     "docgen_plugin.compact": ["Compact", "GRAMMAR"],
     "docgen_plugin.config": ["Config", "load_config"],

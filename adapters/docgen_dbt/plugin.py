@@ -79,10 +79,12 @@ def select_tables(source: str, criterion: str, config: Config) -> Set[str] | Non
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    """Add `docgen init`."""
+    """Add `docgen init` and the verbs for git hooks."""
+    from docgen_dbt.cli_check import COMMANDS
     from docgen_dbt.starter import init
 
-    cli.add_command(init)
+    for command in (init, *COMMANDS):
+        cli.add_command(command)
 
 
 def find_project(source: str) -> Path | None:

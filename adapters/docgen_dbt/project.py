@@ -13,7 +13,7 @@ import yaml
 
 from docgen_plugin.errors import SourceError
 
-__all__ = ["Project", "load_project"]
+__all__ = ["Project", "load_project", "parse_project"]
 
 _ENV_VAR = re.compile(
     r"""\{\{\s*env_var\(\s*['"]([^'"]+)['"]\s*(?:,\s*['"]([^'"]*)['"]\s*)?\)\s*\}\}""",
@@ -31,6 +31,7 @@ class Project:
     folders: tuple[str, ...]  # models, seeds, snapshots, macros: relative to the root
     variables: dict[str, Any]  # `vars:`
     macros: str = "macros"  # the folder for a new macro
+    kinds: tuple[tuple[str, tuple[str, ...]], ...] = ()  # what is defined in which of the folders
 
     @property
     def manifest_path(self) -> Path:
@@ -63,25 +64,33 @@ def load_project(root: Path) -> Project:
     """
     path = root / "dbt_project.yml"
     try:
-        data = yaml.load(path.read_bytes(), yaml.CSafeLoader)
+        content = path.read_bytes()
     except OSError as err:
         raise SourceError(f"{path}: cannot be read: {err.strerror}") from err
+    return parse_project(root, content, str(path))
+
+
+def parse_project(root: Path, content: bytes | str, path: str) -> Project:
+    """Return the project that the content of a dbt_project.yml describes; `path` is for what is said of it.
+
+    Raises:
+        SourceError: when it is not YAML or names no project.
+    """
+    try:
+        data = yaml.load(content, yaml.CSafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as err:
         raise SourceError(f"{path}: is not YAML: {_one_line(err)}; correct it and run again") from err
     if not isinstance(data, dict) or not isinstance(data.get("name"), str):
         raise SourceError(f"{path}: has no 'name:'; is it a dbt project?")
     target = os.environ.get("DBT_TARGET_PATH") or _render(str(data.get("target-path") or "target"))
-    macros = _paths(data, "macro-paths", "macros")
-    folders = [
-        *_paths(data, "model-paths", "models"),
-        *_paths(data, "seed-paths", "seeds"),
-        *_paths(data, "snapshot-paths", "snapshots"),
-        *macros,
-    ]
-    variables = data["vars"] if isinstance(data.get("vars"), dict) else {}
-    return Project(
-        root, data["name"], root / target, tuple(dict.fromkeys(folders)), variables, (macros or ["macros"])[0]
+    kinds = tuple(
+        (kind, tuple(_paths(data, f"{kind}-paths", f"{kind}s")))
+        for kind in ("model", "seed", "snapshot", "macro")
     )
+    folders = tuple(dict.fromkeys(folder for _, paths in kinds for folder in paths))
+    variables = data["vars"] if isinstance(data.get("vars"), dict) else {}
+    macros = (*dict(kinds)["macro"], "macros")[0]
+    return Project(root, data["name"], root / target, folders, variables, macros, kinds)
 
 
 def _paths(data: dict[str, Any], key: str, default: str) -> list[str]:

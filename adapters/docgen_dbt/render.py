@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import jinja2
 import jinja2.ext
@@ -20,9 +20,13 @@ _LIMIT_CALLS = 20_000  # macro calls in one model; more is a loop
 
 
 class _Unknown(jinja2.ChainableUndefined):
-    """A value we do not have: every use of it gives another one, and printed it is UNKNOWN()."""
+    """A value we do not have: every use of it gives another one, and printed it is UNKNOWN().
+
+    `taken` counts how often one was looped over or decided something: there the text may lack what dbt would put in.
+    """
 
     __slots__ = ()
+    taken: ClassVar[int] = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> _Unknown:  # type: ignore[override]
         return _Unknown()
@@ -31,9 +35,11 @@ class _Unknown(jinja2.ChainableUndefined):
         return f"{UNKNOWN}()"
 
     def __iter__(self) -> Iterator[Any]:
+        _Unknown.taken += 1
         return iter(())
 
     def __bool__(self) -> bool:
+        _Unknown.taken += 1
         return False
 
 
@@ -80,6 +86,7 @@ class Renderer:
         self._compiled: dict[tuple[str, str], Callable[..., Any]] = {}
         self._macros_for: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         self._calls = 0
+        self.guessed = False  # whether the text rendered last may lack parts that an unknown value decides on
         self._environment = jinja2.sandbox.SandboxedEnvironment(
             undefined=_Unknown, extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols", _IgnoredBlocks]
         )
@@ -92,9 +99,13 @@ class Renderer:
     def render(self, node: Mapping[str, Any]) -> str | None:
         """Return a node's SQL with its Jinja filled in, or None when that cannot be done here."""
         self._calls = 0
+        self.guessed = False
+        taken = _Unknown.taken
         context = self._context(node)
         try:
-            return self._environment.from_string(str(node.get("raw_code") or ""), context).render()
+            text = self._environment.from_string(str(node.get("raw_code") or ""), context).render()
+            self.guessed = _Unknown.taken > taken
+            return text
         except _Return as stopped:
             return str(stopped.value)
         except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError):
