@@ -10,10 +10,19 @@ from docgen_plugin.hookspecs import hookimpl
 if TYPE_CHECKING:
     from collections.abc import Sequence, Set
 
+    import click
+
     from docgen_plugin.config import Config
     from docgen_plugin.model import Catalog, Change, WriteReport
 
-__all__ = ["find_project", "read_catalog", "read_catalog_at", "select_tables", "write_descriptions"]
+__all__ = [
+    "find_project",
+    "read_catalog",
+    "read_catalog_at",
+    "register_commands",
+    "select_tables",
+    "write_descriptions",
+]
 
 
 @hookimpl
@@ -66,6 +75,14 @@ def select_tables(source: str, criterion: str, config: Config) -> Set[str] | Non
     from docgen_dbt.selectors import select_nodes
 
     return select_nodes(read_manifest(load_project(root)), [criterion])
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add `docgen provenance`."""
+    from docgen_dbt.provenance import provenance
+
+    cli.add_command(provenance)
 
 
 def find_project(source: str) -> Path | None:

@@ -30,6 +30,7 @@ class Project:
     target: Path  # folder of manifest.json and catalog.json
     folders: tuple[str, ...]  # models, seeds, snapshots, macros: relative to the root
     variables: dict[str, Any]  # `vars:`
+    docs: tuple[str, ...] = ()  # `docs-paths:`; empty is all of the folders
 
     @property
     def manifest_path(self) -> Path:
@@ -52,6 +53,9 @@ class Project:
                 for file in sorted(files):
                     if os.path.splitext(file)[1].lower() in _SUFFIXES:
                         yield Path(parent, file)
+        for folder in self.docs:
+            if not any(Path(folder).is_relative_to(one) for one in self.folders):
+                yield from sorted((self.root / folder).rglob("*.md"))
 
 
 def load_project(root: Path) -> Project:
@@ -77,7 +81,8 @@ def load_project(root: Path) -> Project:
         *_paths(data, "macro-paths", "macros"),
     ]
     variables = data["vars"] if isinstance(data.get("vars"), dict) else {}
-    return Project(root, data["name"], root / target, tuple(dict.fromkeys(folders)), variables)
+    docs = _paths(data, "docs-paths", "") if data.get("docs-paths") else ()
+    return Project(root, data["name"], root / target, tuple(dict.fromkeys(folders)), variables, tuple(docs))
 
 
 def _paths(data: dict[str, Any], key: str, default: str) -> list[str]:
