@@ -182,6 +182,7 @@ def _apply_json(report: ApplyReport, dry_run: bool) -> dict[str, Any]:
         "already_there": [str(ref) for ref in report.present],
         "preview": report.preview,
         "error": report.error,
+        "notes": list(report.notes),
     }
 
 
@@ -203,6 +204,8 @@ def _tell_left(pairs: tuple[tuple[ColumnRef, str], ...], word: str) -> None:
 
 
 def _tell_applied(report: ApplyReport, dry_run: bool, to: str | None, tell: Any) -> None:
+    for note in report.notes:
+        say(f"note: {visible(note)}")
     for pairs, word in ((report.stale, "stale"), (report.skipped, "skipped")):
         _tell_left(pairs, word)
     for ref, text in report.altered[:_SHOWN]:

@@ -14,6 +14,7 @@ from docgen_plugin.errors import ConfigError
 __all__ = ["Config", "load_config"]
 
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]+:")
+_YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,9}", re.ASCII)
 
 
@@ -61,6 +62,12 @@ class Config:
     profiles_dir: str = ""
     # dbt: name of the properties file for models without an entry; {dir} is the folder's name
     properties_file: str = "_{dir}__models.yml"
+    # dbt: say beside each text where it comes from, `meta: {docgen: {origin, model, confidence, hash}}`; dropped again
+    # once a person words the text anew
+    provenance: bool = False
+    # dbt: markdown file of the project, such as models/docs.md, for texts that three or more columns of one name share;
+    # these columns then say {{ doc('name') }}; empty is none
+    doc_blocks: str = ""
     # docgen sync: where the texts that hold stand: "yaml" in the dbt project, "database" in the warehouse; empty: say
     # it with --truth
     truth: str = ""
@@ -172,6 +179,12 @@ def _merge(config: Config, values: dict[str, Any], where: str) -> Config:
 
 
 def _coerce(key: str, value: Any, wanted: Any, where: str) -> Any:
+    if wanted is bool:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.strip().lower() in _YES_OR_NO:
+            return _YES_OR_NO[value.strip().lower()]
+        raise ConfigError(f"{where}: {key} wants true or false, found {value!r}")
     if wanted is int:
         if isinstance(value, int) and not isinstance(value, bool):
             return value

@@ -14,6 +14,7 @@ __all__ = [
     "ColumnRef",
     "ForeignKey",
     "Lineage",
+    "Provenance",
     "STATES",
     "Suggestion",
     "Table",
@@ -168,6 +169,15 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a text comes from that no person worded."""
+
+    origin: str  # as Suggestion.origin
+    model: str = ""
+    confidence: float = 0.0  # 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One description to write, valid only while `before` is what stands there."""
 
@@ -175,6 +185,7 @@ class Change:
     before: str
     after: str
     reference: str = ""  # what the source may hold in the text's stead, if it can: a doc() call
+    provenance: Provenance | None = None  # None where a person worded it
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,3 +197,4 @@ class WriteReport:
     altered: tuple[tuple[ColumnRef, str], ...] = ()  # of `written`: where another text stands than was asked
     preview: str = ""  # unified diff or SQL statements, exactly what is or would be done
     error: str = ""  # why it stopped early, one line; what `written` lists is done all the same
+    notes: tuple[str, ...] = ()  # what else was done that the user should know, a line each

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from docgen_plugin import targets
 from docgen_plugin.config import Config
 from docgen_plugin.inherit import reference_of
-from docgen_plugin.model import Catalog, Change, ColumnRef, WriteReport
+from docgen_plugin.model import Catalog, Change, ColumnRef, Provenance, Suggestion, WriteReport
 from docgen_plugin.sources import read_catalog, write
 from docgen_plugin.store import Decision, Ledger, Row
 
@@ -31,6 +31,7 @@ class ApplyReport:
     present: tuple[ColumnRef, ...] = ()  # stood there already
     preview: str = ""
     error: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def apply(
@@ -59,7 +60,8 @@ def apply(
     stale = tuple((ref, turn.why) for ref, turn in sorted(changed.items()) if turn.state == "stale")
     present = tuple(ref for ref, turn in sorted(changed.items()) if turn.state == "applied")
     report = WriteReport()
-    if rows:
+    in_files = any(table.path for table in catalog.tables)
+    if rows or (config.provenance and in_files):  # the adapter looks after what it said earlier, too
         machine_made = targets.machine_made(catalog, ledger)
         changes = [_change(catalog, row, machine_made) for row in rows]
         report = writer(changes, dry_run) if writer else write(source, config, changes, dry_run)
@@ -74,6 +76,7 @@ def apply(
         present=present,
         preview=report.preview,
         error=report.error,
+        notes=report.notes,
     )
 
 
@@ -96,4 +99,12 @@ def _change(catalog: Catalog, row: Row, machine_made: Container[ColumnRef]) -> C
     standing = catalog.description(ref)
     # `refresh` found it the same but for white space: the adapter compares letter by letter
     before = suggestion.before if standing is None else standing
-    return Change(ref, before, suggestion.text, reference_of(catalog, suggestion, machine_made))
+    reference = reference_of(catalog, suggestion, machine_made)
+    return Change(ref, before, suggestion.text, reference, _provenance(suggestion))
+
+
+def _provenance(suggestion: Suggestion) -> Provenance | None:
+    """Return where a text comes from, None for a person's own words."""
+    if suggestion.state == "edited":
+        return None
+    return Provenance(suggestion.origin, suggestion.model, suggestion.confidence)

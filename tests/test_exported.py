@@ -62,7 +62,7 @@ PINNED = {
     ],
     "docgen_plugin.migrations": ["MIGRATIONS", "SORT_CHARS", "events", "metadata", "suggestions", "versions"],
     "docgen_plugin.model": [
-        "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "Lineage", "STATES", "Suggestion", "Table", "WriteReport",
+        "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "Lineage", "Provenance", "STATES", "Suggestion", "Table", "WriteReport",
         "text_hash",
     ],
     "docgen_plugin.model_choice": ["Choice", "current", "load", "located", "rollback", "use"],

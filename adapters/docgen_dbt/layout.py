@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import yaml
 
 from docgen_dbt.scalars import render_flow, render_scalar
 
-__all__ = ["ListStyle", "flow_list", "is_spaced", "list_lines", "list_style"]
+__all__ = ["ListStyle", "flow_list", "flow_map", "is_spaced", "list_lines", "list_style"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ def list_lines(items: Sequence[dict[str, Any]], dash: int, gap: int, step: int, 
     for item in items:
         lead = " " * dash + "-" + " " * (gap - 1)
         for name, value in item.items():
-            if isinstance(value, list):
+            if isinstance(value, dict):
+                text = f"{name}: {flow_map(value)}"
+            elif isinstance(value, list):
                 text = f"{name}:" + list_lines(value, dash + gap + step, gap, step, newline)
             else:
                 text = f"{name}: {render_scalar(value, dash + gap, '', newline)}"
@@ -49,15 +51,24 @@ def flow_list(items: Sequence[dict[str, Any]]) -> str:
     >>> flow_list([{"name": "id", "description": "Key, of all"}])
     '[{name: id, description: "Key, of all"}]'
     """
+    return "[" + ", ".join(map(flow_map, items)) + "]"
 
-    def one(item: dict[str, Any]) -> str:
-        inner = (
-            f"{key}: {flow_list(value) if isinstance(value, list) else render_flow(value)}"
-            for key, value in item.items()
-        )
-        return "{" + ", ".join(inner) + "}"
 
-    return "[" + ", ".join(one(item) for item in items) + "]"
+def flow_map(item: Mapping[str, Any]) -> str:
+    """Return a mapping in braces.
+
+    >>> flow_map({"meta": {"score": 0.5, "note": "a, b"}})
+    '{meta: {score: 0.5, note: "a, b"}}'
+    """
+    return "{" + ", ".join(f"{key}: {_flow(value)}" for key, value in item.items()) + "}"
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return flow_map(value)
+    if isinstance(value, list):
+        return flow_list(value)
+    return render_flow(value) if isinstance(value, str) else repr(value)
 
 
 def list_style(root: yaml.Node | None) -> ListStyle:

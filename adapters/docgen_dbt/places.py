@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,7 @@ class Text:
     before: str
     after: str
     reference: str = ""  # a doc() call to write in place of the text
+    mark: Mapping[str, Any] | None = None  # where the text comes from; {} drops what says so, None leaves it
 
 
 def includes(version: dict[str, Any], column: str) -> bool:

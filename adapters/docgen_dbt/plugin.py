@@ -79,11 +79,12 @@ def select_tables(source: str, criterion: str, config: Config) -> Set[str] | Non
 
 @hookimpl
 def register_commands(cli: click.Group) -> None:
-    """Add `docgen init` and the verbs for git hooks."""
+    """Add `docgen init`, `docgen provenance` and the verbs for git hooks."""
     from docgen_dbt.cli_check import COMMANDS
+    from docgen_dbt.provenance import provenance
     from docgen_dbt.starter import init
 
-    for command in (init, *COMMANDS):
+    for command in (init, provenance, *COMMANDS):
         cli.add_command(command)
 
 

@@ -32,6 +32,7 @@ class Project:
     variables: dict[str, Any]  # `vars:`
     macros: str = "macros"  # the folder for a new macro
     kinds: tuple[tuple[str, tuple[str, ...]], ...] = ()  # what is defined in which of the folders
+    docs: tuple[str, ...] = ()  # `docs-paths:`; empty is all of the folders
 
     @property
     def manifest_path(self) -> Path:
@@ -54,6 +55,9 @@ class Project:
                 for file in sorted(files):
                     if os.path.splitext(file)[1].lower() in _SUFFIXES:
                         yield Path(parent, file)
+        for folder in self.docs:
+            if not any(Path(folder).is_relative_to(one) for one in self.folders):
+                yield from sorted((self.root / folder).rglob("*.md"))
 
 
 def load_project(root: Path) -> Project:
@@ -89,8 +93,9 @@ def parse_project(root: Path, content: bytes | str, path: str) -> Project:
     )
     folders = tuple(dict.fromkeys(folder for _, paths in kinds for folder in paths))
     variables = data["vars"] if isinstance(data.get("vars"), dict) else {}
+    docs = _paths(data, "docs-paths", "") if data.get("docs-paths") else ()
     macros = (*dict(kinds)["macro"], "macros")[0]
-    return Project(root, data["name"], root / target, folders, variables, macros, kinds)
+    return Project(root, data["name"], root / target, folders, variables, macros, kinds, tuple(docs))
 
 
 def _paths(data: dict[str, Any], key: str, default: str) -> list[str]:

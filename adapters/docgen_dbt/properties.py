@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-import fnmatch
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from docgen_dbt import files, parse
 from docgen_dbt.artifacts import read_manifest
-from docgen_dbt.document import Document, Refused, parse_document
+from docgen_dbt.doc_blocks import DocBlocks
+from docgen_dbt.document import Refused
 from docgen_dbt.files import FileText
-from docgen_dbt.places import Place, Text
+from docgen_dbt.finder import Finder
+from docgen_dbt.marks import clean_marks, default_spelling
+from docgen_dbt.places import Text
 from docgen_dbt.project import Project, load_project
-from docgen_dbt.references import References
-from docgen_dbt.splice import find_entry, splice
+from docgen_dbt.splice import splice
 from docgen_plugin.config import Config
-from docgen_plugin.model import Change, ColumnRef, WriteReport
+from docgen_plugin.errors import WriteError
+from docgen_plugin.jinja import holds_jinja
+from docgen_plugin.model import Change, ColumnRef, WriteReport, text_hash
 
-__all__ = ["place_of", "write_changes", "write_project"]
+__all__ = ["write_changes", "write_project"]
 
-_SECTIONS = {"model": "models", "seed": "seeds", "snapshot": "snapshots", "source": "sources"}
 _NEW_FILE = "version: 2\n"
 
 
 @dataclass(slots=True)
 class _Work:
-    """What is to be done to one file."""
+    """What is to be done to one file, and what came of it."""
 
     shown: str  # relative to the project
     file: FileText
     texts: list[Text] = field(default_factory=list)
     refs: dict[int, ColumnRef] = field(default_factory=dict)  # by id of the text
+    done: list[Text] = field(default_factory=list)
+    left_out: list[tuple[ColumnRef, str]] = field(default_factory=list)
+    content: bytes | None = None  # None where nothing is to be written
+    notes: list[str] = field(default_factory=list)
 
 
 def write_project(root: Path, changes: Sequence[Change], dry_run: bool, config: Config) -> WriteReport:
@@ -41,6 +46,7 @@ def write_project(root: Path, changes: Sequence[Change], dry_run: bool, config: 
 
     Raises:
         SourceError: when the project or its manifest cannot be read; nothing was written then.
+        WriteError: when the file for docs blocks cannot be used; nothing was written then.
     """
     project = load_project(root)
     if not project.manifest_path.is_file():
@@ -52,168 +58,118 @@ def write_changes(
     project: Project, manifest: Mapping[str, Any], changes: Sequence[Change], dry_run: bool, config: Config
 ) -> WriteReport:
     """Write descriptions into the property files that a manifest names, as `write_project` does."""
-    references = References(manifest)
-    finder = _Finder(project, manifest, config)
+    finder = Finder(project, manifest, config)
+    blocks = DocBlocks(project, manifest, config.doc_blocks)
+    work, skipped = _collect(changes, finder, blocks, config)
+    if config.provenance:
+        for shown in finder.marked_files():
+            work.setdefault(shown, _Work(shown, finder.file(shown)))
+    spelling = default_spelling(manifest)
+    for one in work.values():
+        _plan(one, blocks, spelling, config.provenance)
+    previews = [_write_blocks(blocks, work, dry_run)]
+    previews += [_write(one, dry_run) for one in work.values()]
+    written = {one.refs[id(text)] for one in work.values() for text in one.done}
+    order = [change.ref for change in changes if change.ref in written]
+    return WriteReport(
+        written=tuple(dict.fromkeys(order)),
+        skipped=(*skipped, *(pair for one in work.values() for pair in one.left_out)),
+        preview="".join(previews),
+        notes=tuple(note for one in work.values() for note in one.notes),
+    )
+
+
+def _collect(
+    changes: Sequence[Change], finder: Finder, blocks: DocBlocks, config: Config
+) -> tuple[dict[str, _Work], list[tuple[ColumnRef, str]]]:
+    """Return what is to be done by file, and the changes whose file cannot be told."""
     skipped: list[tuple[ColumnRef, str]] = []
-    work: dict[str, _Work] = {}
+    found: list[tuple[str, ColumnRef, Text]] = []
     for change in changes:
         try:
             shown, place = finder.find(change.ref.table)
-            one = work.get(shown) or work.setdefault(shown, _Work(shown, finder.file(shown)))
+            finder.file(shown)
         except Refused as err:
             skipped.append((change.ref, str(err)))
             continue
         # generated words never become Jinja: a call is written only if it says what the text says
-        resolved = references.text(change.reference)
+        resolved = blocks.text(change.reference)
         says_so = resolved is not None and resolved.strip() == change.after.strip()
         reference = change.reference if says_so else ""
-        text = Text(place, change.ref.column, change.before, change.after, reference)
+        mark = _mark(change) if config.provenance else None
+        text = Text(place, change.ref.column, change.before, change.after, reference, mark)
+        found.append((shown, change.ref, text))
+    work: dict[str, _Work] = {}
+    texts = blocks.share([text for _, _, text in found])
+    for (shown, ref, _), text in zip(found, texts, strict=True):
+        one = work.setdefault(shown, _Work(shown, finder.file(shown)))
         one.texts.append(text)
-        one.refs[id(text)] = change.ref
-    written: set[ColumnRef] = set()
-    previews = []
-    for one in work.values():
-        done, left_out, preview = _do_file(one, dry_run)
-        written.update(done)
-        skipped += left_out
-        previews.append(preview)
-    order = [change.ref for change in changes if change.ref in written]
-    return WriteReport(written=tuple(dict.fromkeys(order)), skipped=tuple(skipped), preview="".join(previews))
+        one.refs[id(text)] = ref
+    return work, skipped
 
 
-def place_of(node: Mapping[str, Any]) -> Place:
-    """Return which entry of a property file a node of the manifest has."""
-    kind = str(node["resource_type"])
-    if kind == "source":
-        return Place("sources", str(node["source_name"]), str(node["name"]))
-    version = node.get("version")
-    return Place(_SECTIONS[kind], str(node["name"]), version="" if version is None else str(version))
+def _mark(change: Change) -> dict[str, Any]:
+    """Return what a file says of where a text comes from; nothing for a person's words."""
+    made = change.provenance
+    if made is None:
+        return {}
+    mark: dict[str, Any] = {"origin": made.origin}
+    if made.model and not holds_jinja(made.model):
+        mark["model"] = made.model
+    return {**mark, "confidence": round(made.confidence, 2), "hash": text_hash(change.after)}
 
 
-def _do_file(work: _Work, dry_run: bool) -> tuple[list[ColumnRef], list[tuple[ColumnRef, str]], str]:
-    """Return the places done, those left out with reasons, and the diff of one file."""
+def _plan(work: _Work, blocks: DocBlocks, spelling: tuple[str, ...], marks: bool) -> None:
+    """Find out what one file becomes; nothing is written."""
     try:
-        result, refused = splice(work.file.text or _NEW_FILE, work.texts)
-        left_out = [(work.refs[id(text)], f"{work.shown}: {reason}") for text, reason in refused]
+        result, refused = splice(work.file.text or _NEW_FILE, work.texts, spelling)
+        work.left_out = [(work.refs[id(text)], f"{work.shown}: {reason}") for text, reason in refused]
         out = {id(text) for text, _ in refused}
-        done = [work.refs[id(text)] for text in work.texts if id(text) not in out]
-        content = work.file.encode(result)
-        if not done or content == work.file.content:
-            return done, left_out, ""
-        files.check_writable(work.file)
-        if not dry_run:
-            files.replace_file(work.file, content)
-    except Refused as err:
-        return [], [(ref, f"{work.shown}: {err}") for ref in work.refs.values()], ""
-    return done, left_out, files.unified_diff(work.file, content, work.shown)
-
-
-class _Finder:
-    """Knows which file and entry belong to a node, from the manifest and from the files as they are now."""
-
-    def __init__(self, project: Project, manifest: Mapping[str, Any], config: Config) -> None:
-        self._project, self._config = project, config
-        self._nodes = {**manifest["nodes"], **(manifest.get("sources") or {})}
-        self._files: dict[str, FileText] = {}
-        self._documents: dict[str, Document] = {}
-        self._found: dict[str, str] = {}
-        self._all: list[str] | None = None
-
-    def file(self, shown: str) -> FileText:
-        """Return a file of the project, read once."""
-        if shown not in self._files:
-            try:
-                self._files[shown] = files.read_file(self._project.root / shown)
-            except Refused as err:
-                raise Refused(f"{shown}: {err}") from err
-        return self._files[shown]
-
-    def find(self, key: str) -> tuple[str, Place]:
-        """Return the file, relative to the project, and the entry for a unique id.
-
-        Raises:
-            Refused: when the node is gone, or its file cannot be told.
-        """
-        node = self._nodes.get(key)
-        if node is None or node.get("resource_type") not in _SECTIONS:
-            raise Refused("no longer in the project's manifest")
-        place = place_of(node)
-        if key not in self._found:
-            self._found[key] = self._file_of(node, place)
-        return self._found[key], place
-
-    def _file_of(self, node: Mapping[str, Any], place: Place) -> str:
-        named = self._named(node)
-        if named and (place.section == "sources" or self._holds(named, place)):
-            return named
-        if place.section == "sources":
-            raise Refused("the manifest names no file for this source")
-        for shown in self._property_files():
-            if shown != named and self._mentions(shown, place) and self._holds(shown, place, quiet=True):
-                return shown
-        return self._file_for_new(node, place)
-
-    def _named(self, node: Mapping[str, Any]) -> str:
-        """Return the property file that the manifest names, "" when it names none."""
-        patch = str(node.get("patch_path") or "").rpartition("://")[2]
-        path = (patch or str(node.get("original_file_path") or "")).replace("\\", "/")
-        if not path.endswith((".yml", ".yaml")):
-            return ""
-        return self._inside(path)
-
-    def _inside(self, path: str) -> str:
-        pure = PurePosixPath(path)
-        if pure.is_absolute() or ".." in pure.parts:
-            raise Refused(f"{path} lies outside the project")
-        return str(pure)
-
-    def _holds(self, shown: str, place: Place, quiet: bool = False) -> bool:
-        """Tell whether a file has the entry; a file that cannot be read has it when it is the named one."""
-        try:
-            if shown not in self._documents:
-                if self.file(shown).content is None:
-                    return False
-                self._documents[shown] = parse_document(self.file(shown).text)
-            return find_entry(self._documents[shown], place)
-        except Refused:
-            return not quiet  # the splice will say why
-
-    def _mentions(self, shown: str, place: Place) -> bool:
-        try:
-            return place.name.encode() in (self.file(shown).content or b"")
-        except Refused:
-            return False
-
-    def _property_files(self) -> list[str]:
-        if self._all is None:
-            self._all = [
-                path.relative_to(self._project.root).as_posix()
-                for path in self._project.files()
-                if path.suffix in (".yml", ".yaml") and path.name != "dbt_project.yml"
+        done = [text for text in work.texts if id(text) not in out]
+        if marks:
+            result, dropped = clean_marks(result, blocks.says)
+            work.notes += [
+                f"{work.shown}: {name} was worded by hand: its mark is dropped" for name in dropped
             ]
-        return self._all
+        content = work.file.encode(result)
+        if content != work.file.content and (done or work.notes):
+            files.check_writable(work.file)
+            work.content = content
+        work.done = done
+    except Refused as err:
+        _give_up(work, str(err))
 
-    def _file_for_new(self, node: Mapping[str, Any], place: Place) -> str:
-        """Return the file that gets a new entry: one that the folder has already, else one of our own."""
-        folder = PurePosixPath(self._inside(str(node["original_file_path"]).replace("\\", "/"))).parent
-        pattern = self._config.properties_file.replace("{dir}", folder.name or self._project.name)
-        if place.section != "models":
-            pattern = pattern.replace("models", place.section)
-        if "/" in pattern or not pattern.endswith((".yml", ".yaml")):
-            raise Refused(
-                f"properties_file {self._config.properties_file!r} is not a file name ending in .yml"
-            )
-        own = str(folder / pattern)
-        for shown in (own, *self._neighbours(folder, place.section)):
-            if (self._project.root / shown).is_file():
-                return shown
-        return own
 
-    def _neighbours(self, folder: PurePosixPath, section: str) -> Iterator[str]:
-        try:
-            names = sorted(os.listdir(self._project.root / folder))
-        except OSError as err:
-            raise Refused(f"folder {folder} cannot be read: {err.strerror}") from err
-        for wanted in (f"_*{section}.y*ml", f"{section}.y*ml", "schema.y*ml", "_schema.y*ml"):
-            for name in fnmatch.filter(names, wanted):
-                yield str(folder / name)
+def _write(work: _Work, dry_run: bool) -> str:
+    """Replace one file and return the change."""
+    if work.content is None:
+        return ""
+    try:
+        if not dry_run:
+            files.replace_file(work.file, work.content)
+    except Refused as err:
+        _give_up(work, str(err))
+        return ""
+    return files.unified_diff(work.file, work.content, work.shown)
+
+
+def _give_up(work: _Work, why: str) -> None:
+    work.left_out = [(ref, f"{work.shown}: {why}") for ref in work.refs.values()]
+    work.notes = [] if work.refs or not work.notes else [f"{work.shown}: {why}"]
+    work.done, work.content = [], None
+
+
+def _write_blocks(blocks: DocBlocks, work: Mapping[str, _Work], dry_run: bool) -> str:
+    """Put new docs blocks into their file, before anything calls them; return the change."""
+    used = {text.reference for one in work.values() for text in one.done if text.reference}
+    change = blocks.finish(used)
+    if change is None:
+        return ""
+    shown, file, content = change
+    try:
+        files.check_writable(file)
+        if not dry_run:
+            files.replace_file(file, content)
+    except Refused as err:
+        raise WriteError(f"{shown}: {err} (setting doc_blocks); nothing was written") from err
+    return files.unified_diff(file, content, shown)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,40 +11,24 @@ from typing import Any
 import yaml
 
 from docgen_dbt.document import Document, Refused, is_empty, pairs, parse_document, same_data
-from docgen_dbt.layout import flow_list, is_spaced, list_lines, list_style
+from docgen_dbt.edits import Edits, Entry
+from docgen_dbt.layout import flow_list, is_spaced
+from docgen_dbt.marks import IN_CONFIG, drop_mark, mark_spelling, nested, put_mark
 from docgen_dbt.places import Place, Text, includes
-from docgen_dbt.scalars import is_doc_reference, render_flow, render_scalar
+from docgen_dbt.scalars import is_doc_reference
 from docgen_plugin.jinja import escape_jinja, holds_jinja, unescape_jinja
 
 __all__ = ["find_entry", "splice"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Edit:
-    """Replace text[start:end]; edits at one offset are made in the order of rank, then of arrival."""
-
-    start: int
-    end: int
-    text: str
-    rank: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A mapping of the file as node and as data, and the list of the same level that holds it."""
-
-    node: yaml.MappingNode
-    data: dict[str, Any]
 
 
 @dataclass(slots=True)
 class _Added:
     """What one new or growing entry gets."""
 
-    entry: _Entry | None
+    entry: Entry | None
     place: Place
-    description: str | None = None
-    columns: list[tuple[str, str]] = field(default_factory=list)  # name, YAML text
+    text: Text | None = None  # the entry's own
+    columns: list[Text] = field(default_factory=list)
 
 
 def find_entry(document: Document, place: Place) -> bool:
@@ -56,18 +40,26 @@ def find_entry(document: Document, place: Place) -> bool:
     return _Splicer(document).find(place) is not None
 
 
-def splice(text: str, wanted: Sequence[Text]) -> tuple[str, list[tuple[Text, str]]]:
+def splice(
+    text: str, wanted: Sequence[Text], spelling: tuple[str, ...] = IN_CONFIG
+) -> tuple[str, list[tuple[Text, str]]]:
     """Return the file's new text, and what was left out with the reason.
 
     Texts whose words already stand there need no change and count as done. An entry that the file lacks
     is added.
 
+    Args:
+        text: the file's, without byte order mark.
+        wanted: what to put in.
+        spelling: where marks go in a file that has no `meta:` yet, one of marks.IN_CONFIG and marks.BESIDE.
+
     Raises:
         Refused: when nothing can be done in this file at all.
     """
-    result, refused = _attempt(text, wanted)
-    if result is not None:
-        return result, refused
+    for marking in (True, False) if any(item.mark is not None for item in wanted) else (False,):
+        result, refused = _attempt(text, wanted, spelling, marking)
+        if result is not None:
+            return result, refused
     # One of them breaks the file in a way that was not foreseen: find it, keep the others.
     left_out = [*refused]
     good: list[Text] = []
@@ -85,9 +77,11 @@ def splice(text: str, wanted: Sequence[Text]) -> tuple[str, list[tuple[Text, str
     return result, [*left_out, *refused]
 
 
-def _attempt(text: str, wanted: Sequence[Text]) -> tuple[str | None, list[tuple[Text, str]]]:
+def _attempt(
+    text: str, wanted: Sequence[Text], spelling: tuple[str, ...] = IN_CONFIG, marking: bool = False
+) -> tuple[str | None, list[tuple[Text, str]]]:
     """Return the new text, None when it does not read back as the expected data."""
-    splicer = _Splicer(parse_document(text))
+    splicer = _Splicer(parse_document(text), spelling, marking)
     refused = []
     for item in wanted:
         try:
@@ -118,17 +112,20 @@ def _written(item: Text) -> str:
 class _Splicer:
     """Collects edits to one document and makes them."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(
+        self, document: Document, spelling: tuple[str, ...] = IN_CONFIG, marking: bool = True
+    ) -> None:
         self._document = document
         self._text = document.text
         self._data = copy.deepcopy(document.data)
-        self._edits: list[_Edit] = []
+        self._edits = Edits(document)
         self._growing: dict[int, _Added] = {}  # by id of the entry's node
         self._new: dict[Place, _Added] = {}
         self._written: dict[tuple[int, str], str] = {}
-        self._style = list_style(document.root)
+        self._spelling, self._marking = mark_spelling(document.data, spelling), marking
+        self._marked: set[int] = set()
 
-    def find(self, place: Place) -> _Entry | None:
+    def find(self, place: Place) -> Entry | None:
         """Return the entry of a place, None when the file has none."""
         section = self._document.section(place.section)
         if section is None or is_empty(section[1]):
@@ -176,20 +173,16 @@ class _Splicer:
             sections.setdefault(place.section, []).append(added)
         for section, entries in sections.items():
             self._add_entries(section, entries)
-        parts, position = [], 0
-        for edit in sorted(self._edits, key=lambda edit: (edit.start, edit.rank)):
-            parts += [self._text[position : edit.start], edit.text]
-            position = max(position, edit.end)
-        return "".join([*parts, self._text[position:]]), self._data
+        return self._edits.result(), self._data
 
     # entries and columns
 
-    def _item(self, node: yaml.Node, data: Any, name: str, shown: str) -> _Entry | None:
+    def _item(self, node: yaml.Node, data: Any, name: str, shown: str) -> Entry | None:
         """Return the one item of a list with this name."""
         if not isinstance(node, yaml.SequenceNode) or not isinstance(data, list):
             raise Refused("the section is not a list")
         found = [
-            _Entry(item, value)
+            Entry(item, value)
             for item, value in zip(node.value, data, strict=False)
             if isinstance(item, yaml.MappingNode) and isinstance(value, dict) and value.get("name") == name
         ]
@@ -197,22 +190,22 @@ class _Splicer:
             raise Refused(f"{shown} has {len(found)} entries in this file")
         return found[0] if found else None
 
-    def _described_entry(self, entry: _Entry, place: Place) -> _Entry:
+    def _described_entry(self, entry: Entry, place: Place) -> Entry:
         """Return where a model's own description stands: in its version where that has one."""
         version = self._version(entry, place)
         return version if version is not None and pairs(version.node, "description") else entry
 
-    def _version(self, entry: _Entry, place: Place) -> _Entry | None:
+    def _version(self, entry: Entry, place: Place) -> Entry | None:
         found = pairs(entry.node, "versions")
         items = entry.data.get("versions")
         if not place.version or not found or not isinstance(items, list):
             return None
         for item, value in zip(found[0][1].value, items, strict=False):
             if isinstance(value, dict) and str(value.get("v")) == place.version:
-                return _Entry(item, value)
+                return Entry(item, value)
         return None
 
-    def _put_column(self, entry: _Entry, item: Text) -> None:
+    def _put_column(self, entry: Entry, item: Text) -> None:
         home, column = self._find_column(entry, item)
         if column is not None:
             self._describe(column, item)
@@ -222,7 +215,7 @@ class _Splicer:
         added = self._growing.setdefault(id(home.node), _Added(home, item.place))
         self._append_column(added, item)
 
-    def _find_column(self, entry: _Entry, item: Text) -> tuple[_Entry, _Entry | None]:
+    def _find_column(self, entry: Entry, item: Text) -> tuple[Entry, Entry | None]:
         """Return the entry whose columns are meant, and the column in it."""
         version = self._version(entry, item.place)
         if version is None:
@@ -235,7 +228,7 @@ class _Splicer:
             return entry, shared
         return version, None
 
-    def _column(self, entry: _Entry, name: str) -> _Entry | None:
+    def _column(self, entry: Entry, name: str) -> Entry | None:
         """Return a column's entry: the exact name, else the only one without regard to case, as dbt has it."""
         found = pairs(entry.node, "columns")
         data = entry.data.get("columns")
@@ -245,7 +238,7 @@ class _Splicer:
         if not isinstance(node, yaml.SequenceNode) or not isinstance(data, list):
             raise Refused("'columns:' is not a list")
         items = [
-            _Entry(item, value)
+            Entry(item, value)
             for item, value in zip(node.value, data, strict=False)
             if isinstance(item, yaml.MappingNode) and isinstance(value, dict) and "name" in value
         ]
@@ -259,7 +252,7 @@ class _Splicer:
 
     # one description
 
-    def _describe(self, entry: _Entry, item: Text) -> None:
+    def _describe(self, entry: Entry, item: Text) -> None:
         found = pairs(entry.node, "description")
         if len(found) > 1:
             raise Refused("the entry has 'description:' twice")
@@ -271,95 +264,40 @@ class _Splicer:
         if not found:
             if item.before.strip():
                 raise Refused("text changed meanwhile")
-            self._insert_description(entry, item)
+            end = self._edits.insert_description(entry, _written(item))
+            entry.data["description"] = _written(item)
+            self._mark(entry, item, end)
             return
         key, value = found[0]
         if not isinstance(value, yaml.ScalarNode):
             raise Refused("'description:' is not a text")
         now = "" if is_empty(value) else value.value
-        if unescape_jinja(now) == item.after:
+        if unescape_jinja(now) == item.after or now == _written(item):
+            self._mark(entry, item, self._document.content_end(value, key.start_mark.column))
             return
         if is_doc_reference(now):
             raise Refused("the description is a doc() reference")
         if unescape_jinja(now).strip() != item.before.strip():
             raise Refused("text changed meanwhile")
-        self._replace(entry, key, value, _written(item))
+        end = self._edits.replace(entry, key, value, _written(item))
         entry.data["description"] = _written(item)
+        self._mark(entry, item, end)
 
-    def _replace(self, entry: _Entry, key: yaml.Node, value: yaml.ScalarNode, text: str) -> None:
-        document = self._document
-        if entry.node.flow_style:
-            start = document.after_colon(key)
-            end = max(start, value.end_mark.index)
-            self._edits.append(_Edit(start, end, " " + render_flow(text, value.style in ('"', "'"))))
+    def _mark(self, entry: Entry, item: Text, offset: int) -> None:
+        """Say beside a description where it comes from; a place where that cannot be said goes without."""
+        if item.mark is None or not self._marking or id(entry.node) in self._marked:
             return
-        column = key.start_mark.column
-        style = value.style or ""
-        start = document.after_colon(key)
-        if is_empty(value) and style not in ("'", '"', "|", ">"):
-            end = max(start, value.end_mark.index)
-            end = self._blanks_end(end)
-        elif style in ("|", ">"):
-            end = self._block_value_end(value, column)
-        else:
-            end = value.end_mark.index
-        scalar = render_scalar(text, column, style, document.newline)
-        self._put_value(start, value, end, scalar)
+        self._marked.add(id(entry.node))
+        with contextlib.suppress(Refused):
+            if item.mark:
+                put_mark(self._edits, self._document, entry, item.mark, self._spelling, offset)
+            else:
+                drop_mark(self._edits, self._document, entry)
 
-    def _put_value(self, start: int, value: yaml.ScalarNode, end: int, scalar: str) -> None:
-        """Replace a value; a comment behind its first line keeps its line."""
-        first, break_, rest = scalar.partition(self._document.newline)
-        begin = max(start, value.start_mark.index)
-        gap = "" if begin > start else " "
-        if value.style in ("|", ">"):
-            header = re.compile(r"[|>][-+0-9]*").match(self._text, begin)
-            tail_start = header.end() if header else begin
-            line_end = self._document.line_end(tail_start)
-            comment = self._text[tail_start:line_end]
-            self._edits.append(
-                _Edit(begin, max(end, line_end), gap + first + comment.rstrip() + break_ + rest)
-            )
-            return
-        line_end = self._document.line_end(end)
-        comment = self._text[end:line_end]
-        if break_:  # what follows on the first line must not end up behind the last one
-            self._edits.append(_Edit(begin, line_end, gap + first + comment.rstrip() + break_ + rest))
-        else:
-            self._edits.append(_Edit(begin, end, gap + scalar))
-
-    def _block_value_end(self, value: yaml.ScalarNode, column: int) -> int:
-        """Return where a block text ends, lines of mere blanks behind an empty one included."""
-        end = self._document.block_end(value, column)
-        if value.value.strip():
-            return end
-        line = self._document.line_end(end)
-        blank = re.compile(r"(?:\r\n|\n|\r)[ \t]+(?=[\r\n]|\Z)")
-        while match := blank.match(self._text, line):
-            line = end = match.end()
-        return end
-
-    def _blanks_end(self, offset: int) -> int:
-        """Return the line's end when only blanks follow, else the offset itself."""
-        end = self._document.line_end(offset)
-        return end if not self._text[offset:end].strip() else offset
-
-    def _insert_description(self, entry: _Entry, item: Text) -> None:
-        text = _written(item)
-        names = pairs(entry.node, "name") or pairs(entry.node, "v")
-        key, value = names[0]
-        end = self._document.content_end(value, key.start_mark.column)
-        if entry.node.flow_style:
-            quote = '"' if getattr(key, "style", None) in ('"', "'") else ""
-            self._edits.append(
-                _Edit(end, end, f", {quote}description{quote}: {render_flow(text, bool(quote))}")
-            )
-        else:
-            column = key.start_mark.column
-            line_end = self._document.line_end(end)
-            scalar = render_scalar(text, column, "", self._document.newline)
-            line = f"{self._document.newline}{' ' * column}description: {scalar}"
-            self._edits.append(_Edit(line_end, line_end, line))
-        entry.data["description"] = text
+    def _new_item(self, name: str, item: Text) -> dict[str, Any]:
+        """Return what is written for a column or entry that the file lacks."""
+        marked = nested(self._spelling, item.mark) if item.mark and self._marking else {}
+        return {"name": name, "description": _written(item), **marked}
 
     # new columns and entries
 
@@ -372,127 +310,60 @@ class _Splicer:
         if item.column:
             self._append_column(added, item)
         else:
-            added.description = _written(item)
+            added.text = item
 
     def _append_column(self, added: _Added, item: Text) -> None:
         _check_name(item.column)
-        if any(name.lower() == item.column.lower() for name, _ in added.columns):
+        if any(other.column.lower() == item.column.lower() for other in added.columns):
             raise Refused("another column differs from this one in case only")
-        added.columns.append((item.column, _written(item)))
+        added.columns.append(item)
 
     def _grow(self, added: _Added) -> None:
         """Give an existing entry its new columns."""
         entry = added.entry
         if entry is None:
             return
-        items: list[dict[str, Any]] = [{"name": name, "description": text} for name, text in added.columns]
+        items = [self._new_item(item.column, item) for item in added.columns]
         if "v" in entry.data and "columns" not in entry.data:
             items.insert(0, {"include": "all"})
         found = pairs(entry.node, "columns")
         if found:
-            self._grow_list(found[0][0], found[0][1], items)
+            self._edits.grow_list(found[0][0], found[0][1], items)
         elif entry.node.flow_style:
             key, value = entry.node.value[-1]
             end = self._document.content_end(value, key.start_mark.column)
-            self._edits.append(_Edit(end, end, f", columns: {flow_list(items)}", 2))
+            self._edits.put(end, end, f", columns: {flow_list(items)}", 2)
         else:
             column = entry.node.value[0][0].start_mark.column
-            lines = f"{' ' * column}columns:" + self._list(items, column + self._style.dash)
-            self._insert_line(self._columns_offset(entry), lines, 2)
+            lines = f"{' ' * column}columns:" + self._edits.lines(items, column + self._edits.style.dash)
+            self._edits.insert_line(self._edits.columns_offset(entry), lines, 2)
         entry.data["columns"] = [*(entry.data.get("columns") or ()), *items]
-
-    def _columns_offset(self, entry: _Entry) -> int:
-        """Return behind what `columns:` goes: the whole entry, or its first lines where the file just stops."""
-        end = self._document.content_end(entry.node, entry.node.start_mark.column)
-        if end < len(self._text):
-            return end
-        # a block text that ends with the file would gain a line break from anything behind it
-        for name in ("description", "name", "v"):
-            for key, value in pairs(entry.node, name):
-                return self._document.content_end(value, key.start_mark.column)
-        return end
-
-    def _grow_list(self, key: yaml.Node, value: yaml.Node, items: list[dict[str, str]]) -> None:
-        """Append items to the list that is the value of a key, whatever form it has."""
-        document = self._document
-        column = key.start_mark.column
-        if isinstance(value, yaml.SequenceNode) and value.value:
-            if value.flow_style:
-                end = document.content_end(value.value[-1], column)
-                self._edits.append(_Edit(end, end, f", {flow_list(items)[1:-1]}", 1))
-                return
-            end = document.content_end(value, column)
-            dash = value.start_mark.column
-            gap = self._gap(value)
-            self._insert_line(end, self._list(items, dash, gap).removeprefix(document.newline), 1)
-            return
-        start = document.after_colon(key)
-        end = max(start, value.end_mark.index)
-        if self._in_flow(key):
-            self._edits.append(_Edit(start, end, f" {flow_list(items)}", 1))
-            return
-        comment = self._text[end : document.line_end(end)].rstrip()
-        lines = comment + self._list(items, column + self._style.dash)
-        self._edits.append(_Edit(start, document.line_end(end), lines, 1))
-
-    def _in_flow(self, key: yaml.Node) -> bool:
-        line = self._text[self._document.line_start(key.start_mark.index) : key.start_mark.index]
-        return bool(line.strip(" -"))
-
-    def _gap(self, sequence: yaml.SequenceNode) -> int:
-        """Return how far keys stand behind the dash in a list."""
-        for item in sequence.value:
-            if isinstance(item, yaml.MappingNode) and not item.flow_style:
-                return max(2, item.start_mark.column - sequence.start_mark.column)
-        return self._style.key
-
-    def _insert_line(self, offset: int, lines: str, rank: int) -> None:
-        end = self._document.line_end(offset)
-        self._edits.append(_Edit(end, end, self._document.newline + lines, rank))
-
-    def _list(self, items: Sequence[dict[str, Any]], dash: int, gap: int = 0) -> str:
-        return list_lines(items, dash, gap or self._style.key, self._style.dash, self._document.newline)
 
     def _add_entries(self, section: str, entries: list[_Added]) -> None:
         items: list[dict[str, Any]] = []
         for added in entries:
-            item: dict[str, Any] = {"name": added.place.name}
-            if added.description is not None:
-                item["description"] = added.description
+            name = added.place.name
+            item = {"name": name} if added.text is None else self._new_item(name, added.text)
             if added.columns:
-                item["columns"] = [{"name": name, "description": text} for name, text in added.columns]
+                item["columns"] = [self._new_item(text.column, text) for text in added.columns]
             items.append(item)
         document, newline = self._document, self._document.newline
         found = document.section(section)
         before = self._data.get(section)
         self._data[section] = [*(before or ()), *items]
         if found is None:
-            lines = f"{section}:" + self._entry_lines(items, self._style.dash, self._style.key, True)
-            self._append_section(lines)
+            lines = f"{section}:" + self._edits.entry_lines(
+                items, self._edits.style.dash, self._edits.style.key, True
+            )
+            self._edits.append_section(lines)
             return
         key, value = found
         if not isinstance(value, yaml.SequenceNode) or not value.value or value.flow_style:
-            self._grow_list(key, value, items)
+            self._edits.grow_list(key, value, items)
             return
         end = document.content_end(value, key.start_mark.column)
         spaced = is_spaced(self._text, value)
-        lines = self._entry_lines(items, value.start_mark.column, self._gap(value), spaced)
+        lines = self._edits.entry_lines(items, value.start_mark.column, self._edits.gap(value), spaced)
         if spaced:
             lines = newline + lines
-        self._insert_line(end, lines.removeprefix(newline), 3)
-
-    def _entry_lines(self, items: list[dict[str, Any]], dash: int, gap: int, spaced: bool) -> str:
-        newline = self._document.newline
-        return (newline if spaced else "").join(self._list([item], dash, gap) for item in items)
-
-    def _append_section(self, lines: str) -> None:
-        document, newline = self._document, self._document.newline
-        if document.root is None:
-            body = self._text.rstrip()
-            start = len(body)
-            self._edits.append(
-                _Edit(start, len(self._text), (newline * 2 if body else "") + lines + newline, 4)
-            )
-            return
-        end = document.line_end(document.content_end(document.root, 0))
-        self._edits.append(_Edit(end, end, newline * 2 + lines, 4))
+        self._edits.insert_line(end, lines.removeprefix(newline), 3)
