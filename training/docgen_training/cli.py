@@ -15,6 +15,7 @@ from docgen_training import (
     cli_model,
     cli_plan,
     cli_publish,
+    cli_select,
 )
 
 __all__ = ["cli", "main"]
@@ -39,6 +40,7 @@ for _room in (
     cli_plan,
     cli_finetune,
     cli_judge,
+    cli_select,
     cli_publish,
 ):
     for _command in _room.COMMANDS:
