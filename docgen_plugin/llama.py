@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from docgen_plugin.llama_native import NativeContext, NativeModel
     from docgen_plugin.model import ColumnRef
 
-__all__ = ["LlamaGenerator", "default_model", "load_generator"]
+__all__ = ["LlamaGenerator", "default_model", "dialect_of", "load_generator"]
 
 _DEFAULT = "docgen-base.gguf"
 
@@ -50,7 +50,7 @@ class LlamaGenerator:
 
         model = NativeModel(path, config.n_gpu_layers)
         try:
-            self._dialect = _dialect(model)
+            self._dialect = dialect_of(model)
             threads = config.threads if config.threads > 0 else default_threads()
             self._contexts = _contexts(model, self._dialect, threads)
             self._rules = _rules(model, self._dialect)
@@ -91,7 +91,12 @@ class LlamaGenerator:
         self._model.close()
 
 
-def _dialect(model: NativeModel) -> Dialect:
+def dialect_of(model: NativeModel) -> Dialect:
+    """Return how a model is asked, by the grammar that its file names.
+
+    Raises:
+        ModelError: when it was made for another version of the grammar.
+    """
     from docgen_plugin import compact
     from docgen_plugin.bespoke import Bespoke
     from docgen_plugin.instruct import Instruct

@@ -74,8 +74,8 @@ def _log() -> _Log:
 class NativeModel:
     """A loaded model with its vocabulary; `open` gives contexts to compute in."""
 
-    def __init__(self, path: Path, n_gpu_layers: int) -> None:
-        """Load the file.
+    def __init__(self, path: Path, n_gpu_layers: int, vocabulary_only: bool = False) -> None:
+        """Load the file, or its vocabulary alone: enough to cut texts into tokens.
 
         Raises:
             ModelError: when it is missing, no GGUF, truncated, or of a kind that cannot write text.
@@ -92,6 +92,7 @@ class NativeModel:
         self.offload: bool = n_gpu_layers != 0 and self._api.llama_supports_gpu_offload()
         # -1 has not always meant all
         params.n_gpu_layers = (n_gpu_layers if n_gpu_layers > 0 else 9999) if self.offload else 0
+        params.vocab_only = vocabulary_only
         self._model = self._api.llama_model_load_from_file(os.fsencode(path), params)
         if not self._model:
             raise ModelError(_load_error(path, _log().reason()))

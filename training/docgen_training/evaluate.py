@@ -25,7 +25,7 @@ from docgen_training.neighbours import Neighbours
 from docgen_training.records import Record
 from docgen_training.systems import Texts, bare, described, dictionary_text, served_texts, template_text
 
-__all__ = ["Scores", "evaluate", "sample_tables", "score"]
+__all__ = ["Scores", "column_requests", "evaluate", "generate_texts", "sample_tables", "score"]
 
 _PLANTED_EACH = 2  # opaque columns planted in every table
 _OUTPUTS = 40
@@ -105,12 +105,10 @@ def _entities(tables: Sequence[Table]) -> dict[str, frozenset[tuple[str, ...]]]:
     return {table.key: frozenset(by_source.get(table.key.rpartition("/")[0], ())) for table in tables}
 
 
-def generate_texts(
-    generator: Generator, tables: Sequence[Table], hinted: bool
-) -> tuple[dict[tuple[str, str], str], float]:
-    """Return the model's texts for every described column and the columns answered a second."""
+def column_requests(tables: Sequence[Table], hinted: bool) -> list[TableRequest]:
+    """Return the requests for every described column of the tables, with the dictionary's hints if `hinted`."""
     known = lexicon()
-    requests = [
+    return [
         TableRequest(
             bare(table),
             tuple(column.name for column in table.columns if column.description),
@@ -118,6 +116,13 @@ def generate_texts(
         )
         for table in tables
     ]
+
+
+def generate_texts(
+    generator: Generator, tables: Sequence[Table], hinted: bool
+) -> tuple[dict[tuple[str, str], str], float]:
+    """Return the model's texts for every described column and the columns answered a second."""
+    requests = column_requests(tables, hinted)
     began = time.perf_counter()
     texts = {(answer.ref.table, answer.ref.column): answer.text for answer in generator.describe(requests)}
     return texts, len(texts) / (time.perf_counter() - began)

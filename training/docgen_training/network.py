@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "CARDS",
     "batch_loss",
     "build_model",
     "card_rate",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 # bf16 without sparsity, TFLOP/s, by the name that CUDA gives: NVIDIA's data sheets
-_CARDS = (
+CARDS = (
     ("H200", 989.0),
     ("H100", 989.0),
     ("A100", 312.0),
@@ -135,4 +136,4 @@ def card_rate() -> tuple[str, float]:
     import torch
 
     name = torch.cuda.get_device_name()
-    return name, next((rate * 1e12 for part, rate in _CARDS if part in name), 0.0)
+    return name, next((rate * 1e12 for part, rate in CARDS if part in name), 0.0)

@@ -13,7 +13,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-__all__ = ["Reporter", "plot_losses", "stoppable"]
+__all__ = ["Reporter", "plot_losses", "span", "stoppable"]
 
 _LINE_EVERY_S = 30.0
 _TELLING = 0.002  # part of the budget from which on the time left can be told
@@ -53,7 +53,7 @@ class Reporter:
         rate = (to_tokens - from_tokens) / (to_s - from_s) if to_s > from_s else tokens / max(spent_s, 1e-9)
         text = f"step {step}  {tokens / 1e6:.2f}M tokens  loss {loss:.3f}  {rate:,.0f} tok/s"
         if progress > _TELLING:
-            text += f"  {_span(left_s)} left"
+            text += f"  {span(left_s)} left"
         if self._unit:
             text += f"  {rate * self._unit:.0%} of the card"
         if self._bar and self._task is not None:
@@ -63,10 +63,10 @@ class Reporter:
             self._console.print(text, highlight=False)
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """Return a length of time in words.
 
-    >>> _span(40), _span(600), _span(7800)
+    >>> span(40), span(600), span(7800)
     ('40 s', '10 min', '2 h 10 min')
     """
     if seconds < 60:
