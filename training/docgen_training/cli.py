@@ -7,7 +7,7 @@ import sys
 import click
 
 from docgen_plugin.errors import DocgenError
-from docgen_training import cli_data, cli_harvest, cli_judge, cli_model, cli_publish
+from docgen_training import cli_data, cli_harvest, cli_judge, cli_model, cli_publish, cli_run
 
 __all__ = ["cli", "main"]
 
@@ -24,7 +24,7 @@ def cli() -> None:
     """Make the model: seeds and texts, rows, training, export, judgement. Stages meet in files."""
 
 
-for _room in (cli_data, cli_harvest, cli_model, cli_judge, cli_publish):
+for _room in (cli_data, cli_harvest, cli_model, cli_judge, cli_publish, cli_run):
     for _command in _room.COMMANDS:
         cli.add_command(_command)
 
