@@ -15,6 +15,7 @@ from docgen_training import (
     cli_model,
     cli_plan,
     cli_publish,
+    cli_run,
     cli_select,
 )
 
@@ -42,6 +43,7 @@ for _room in (
     cli_judge,
     cli_select,
     cli_publish,
+    cli_run,
 ):
     for _command in _room.COMMANDS:
         cli.add_command(_command)

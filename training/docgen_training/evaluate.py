@@ -25,10 +25,20 @@ from docgen_training.neighbours import Neighbours
 from docgen_training.records import Record
 from docgen_training.systems import Texts, bare, described, dictionary_text, served_texts, template_text
 
-__all__ = ["Scores", "column_requests", "evaluate", "generate_texts", "sample_tables", "score"]
+__all__ = [
+    "Scores",
+    "column_requests",
+    "evaluate",
+    "generate_texts",
+    "is_scored",
+    "sample_tables",
+    "score",
+]
 
 _PLANTED_EACH = 2  # opaque columns planted in every table
 _OUTPUTS = 40
+_LEAST_DESCRIBED = 4  # columns of a table that is scored: its texts are told apart among each other
+_MOST_COLUMNS = 80
 _SERVED = "docgen suggest"
 
 
@@ -49,12 +59,17 @@ class Scores:
     columns_per_second: float = 0.0  # of generating alone; 0 for the baselines
 
 
+def is_scored(table: Table) -> bool:
+    """Return whether a table has what it takes to score a model on it: four described columns, no more than 80 in all."""
+    described_columns = sum(1 for column in table.columns if column.description)
+    return described_columns >= _LEAST_DESCRIBED and len(table.columns) <= _MOST_COLUMNS
+
+
 def sample_tables(records: Iterable[Record], tables: int, seed: int) -> list[Table]:
     """Return up to `tables` tables with at least four described columns, drawn evenly over the sources."""
     by_source: dict[str, list[Table]] = {}
     for record in records:
-        count = sum(1 for column in record.table.columns if column.description)
-        if count >= 4 and len(record.table.columns) <= 80:
+        if is_scored(record.table):
             by_source.setdefault(record.source, []).append(record.table)
     draw = random.Random(seed)
     for group in by_source.values():
