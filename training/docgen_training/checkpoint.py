@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,9 @@ class Checkpoint:
     run: Mapping[str, Any]  # run.json, {} without one
     plan: Mapping[str, Any]  # plan.json of `pretrain`, {} without one
     adapter: Path | None = None  # what is to be merged first
+    told: Mapping[str, str] = field(
+        default_factory=dict
+    )  # docgen.json of `finetune`: the GGUF takes it as it is
 
     @property
     def is_own(self) -> bool:
@@ -76,7 +79,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
         raise ModelError(
             f"{model}: has no tokenizer: put the base's tokenizer.json or tokenizer.model beside the weights"
         )
-    return Checkpoint(folder, model, str(architectures[0]), run, plan)
+    return Checkpoint(folder, model, str(architectures[0]), run, plan, told=_json(model / "docgen.json"))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -156,6 +156,7 @@ def describe(checkpoint: Checkpoint, order: Order) -> dict[str, str]:
     data = run.get("data") or []
     licenses = sorted({str(one) for source in data for one in source.get("licenses") or ()})
     values: dict[str, str] = {
+        **checkpoint.told,
         "general.name": order.name or ("docgen-base" if own else checkpoint.folder.resolve().name),
         "general.version": order.version or str(run.get("version") or docgen_plugin.__version__),
         "general.license": order.license or str(run.get("license") or ("apache-2.0" if own else "")),
@@ -186,7 +187,11 @@ def _base(base: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _short(run: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
-    """Return what the run was told as one line of JSON; what stands in keys of its own is left out."""
-    kept = {key: value for key, value in run.items() if key not in {"data", "base", "code_commit", "license"}}
+    """Return what the run was told as one line of JSON, without what stands in keys of its own and how long it took.
+
+    The same weights give the same file, to the byte.
+    """
+    left_out = {"data", "base", "code_commit", "license", "seconds"}
+    kept = {key: value for key, value in run.items() if key not in left_out}
     found = {**kept, **({"plan": dict(plan)} if plan else {})}
     return json.dumps(found, ensure_ascii=False) if found else ""
