@@ -42,8 +42,8 @@ class Bespoke:
     # attention over a pool is the larger part of a small model's work, copying 3 MB for a fork is nothing
     shared = False
 
-    def __init__(self, model: NativeModel) -> None:
-        """Look the marks up.
+    def __init__(self, model: NativeModel, words: frozenset[str] = frozenset()) -> None:
+        """Look the marks up; `words` are those of a team's voice, which an answer may say beside the plain ones.
 
         Raises:
             ModelError: when the vocabulary lacks one.
@@ -61,6 +61,10 @@ class Bespoke:
         self._silent = frozenset(model.unspeakable(True)) - model.ends()
         self._plain = self._tree(plain_words() - unit_words())
         self._openers = self._tree(plain_words() - unit_words() - BELYING, True)
+        voice = {word for word in words if word.lower() not in unit_words()}
+        self._voice = [self._tree(voice)] if voice else []
+        opening = {word for word in voice if word.lower() not in BELYING}
+        self._voice_openers = [self._tree(opening, True)] if opening else []
         self._between = Marks(
             pauses=frozenset(map(self._sign, ",:;")),
             stops=frozenset({self._sign(".")}),
@@ -92,8 +96,9 @@ class Bespoke:
         own = speakable(table, column, evidence)
         opening = openings(table, column)
         openers = [self._tree(opening, True)] if opening else [self._openers, self._tree(own - BELYING, True)]
+        openers += self._voice_openers
         wanted = [self._tree(forms) for forms in wanted_words(table, column)] if column is not None else []
-        trees = (self._plain, near, self._tree(own), spelled)
+        trees = (self._plain, near, self._tree(own), spelled, *self._voice)
         return Wording(trees, openers, self._between, wanted, _WEIGHTS)
 
     def _encode(self, segments: Sequence[prompt.Segment]) -> tuple[int, ...]:

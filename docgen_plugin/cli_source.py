@@ -54,7 +54,15 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
     catalog, select = choice.catalog, choice.select
     with session.ledger(create=True) as ledger, columns_progress("suggesting") as progress:
         report = pipeline.suggest(
-            session.source, choice.config, ledger, lambda: loaded(session), select, progress, catalog, again
+            session.source,
+            choice.config,
+            ledger,
+            lambda: loaded(session),
+            select,
+            progress,
+            catalog,
+            again,
+            _has_chosen(session),
         )
     if machine:
         emit(_suggest_json(report))
@@ -64,6 +72,13 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
     if report.interrupted:
         say(f"docgen: interrupted; {count(report.suggested, 'suggestion')} kept, run it again to go on")
         click.get_current_context().exit(_INTERRUPTED)
+
+
+def _has_chosen(session: Session) -> bool:
+    """Return whether a person chose a model for this project, by the setting or by `docgen model use`."""
+    from docgen_plugin import model_choice
+
+    return bool(session.config.model) or model_choice.current(session.folder) is not None
 
 
 def loaded(session: Session) -> Generator:

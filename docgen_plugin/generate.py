@@ -37,8 +37,10 @@ class Generator(Protocol):
     """A loaded model. Answers come as they are ready, in any order within what was asked.
 
     One that knows little beyond the concept dictionary says so by an attribute `bespoke = True`: every word of
-    its texts must then be held up by the schema, see `support`. One that can show what it reads has a method
-    `prompts(request)` that returns it by place, see `alternatives`.
+    its texts must then be held up by the schema, see `support`. One that was tuned to a team's
+    texts says so by `tuned = True`, and may name by `words` those that the team says in its own texts: they need no
+    holding up. One that can show what
+    it reads has a method `prompts(request)` that returns it by place, see `alternatives`.
     """
 
     name: str  # "docgen-base@1f3a9c0d2b4e": what the ledger records

@@ -154,11 +154,13 @@ class Checker:
         logprob: float = 0.0,
         hints: Sequence[str] = (),
         strict: bool = False,
+        voice: frozenset[str] = frozenset(),
     ) -> Verdict:
         """Return what is left of an answer for a column, or with column None for the table itself.
 
         `strict` is for models that know little beyond the dictionary: every word must be held up by the
-        input or belong to the dictionary's voice, see `support`.
+        input or belong to the dictionary's voice, see `support`, or be one of `voice`, the words that a team
+        says in its own texts.
         """
         opaque = self.opaque(table, column)
         if opaque is not None:
@@ -179,7 +181,7 @@ class Checker:
                 text = _tidy(repaired)
         fault = self._fault(text, table, column, evidence)
         if strict and not fault:
-            guess = unsupported(text, table, column, evidence)
+            guess = unsupported(text, table, column, evidence, voice)
             fault = f"guesses {guess}" if guess else ""
         if fault:
             return self.unclear(*reasons, fault)

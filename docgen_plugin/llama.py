@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from docgen_plugin import prompt
 from docgen_plugin.errors import ModelError
-from docgen_plugin.files import digest
 from docgen_plugin.generate import Answer
 from docgen_plugin.hookspecs import hookimpl
+from docgen_plugin.model_files import ModelFiles, default_model, model_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from docgen_plugin.dialect import Dialect
     from docgen_plugin.generate import Generator, TableRequest
     from docgen_plugin.llama_batch import Rules
-    from docgen_plugin.llama_native import NativeContext, NativeModel
+    from docgen_plugin.llama_native import NativeAdapter, NativeContext, NativeModel
     from docgen_plugin.model import ColumnRef
 
 __all__ = ["LlamaGenerator", "default_model", "dialect_of", "load_generator"]
-
-_DEFAULT = "docgen-base.gguf"
 
 # Leads of the best token over the second that a batch's arithmetic can turn, in nats. On the CPU, each
 # sequence with a memory part of its own: quantised weights gave the same numbers in every batch within 1e-6,
@@ -45,21 +43,26 @@ class LlamaGenerator:
         Raises:
             ModelError: when it cannot be loaded or speaks another version of the grammar.
         """
-        from docgen_plugin.llama_native import NativeModel
+        from docgen_plugin.llama_native import shared_model
         from docgen_plugin.threads import default_threads
 
-        model = NativeModel(path, config.n_gpu_layers)
-        try:
-            self._dialect = dialect_of(model)
-            threads = config.threads if config.threads > 0 else default_threads()
-            self._contexts = _contexts(model, self._dialect, threads)
-            self._rules = _rules(model, self._dialect)
-        except BaseException:
-            model.close()
-            raise
-        self._model = model
-        self.name = f"{model.metadata('general.name') or path.stem}@{digest(path)[:12]}"
+        files = model_files(path)
+        threads = config.threads if config.threads > 0 else default_threads()
+        with ExitStack() as held:
+            model = held.enter_context(shared_model(files.base, config.n_gpu_layers))
+            # an adapter says it of itself, a merged model among its metadata
+            self.words = files.words or frozenset(model.metadata("docgen.words").split())
+            self._model = model
+            self._dialect = dialect_of(model, self.words)
+            adapter = None
+            if files.adapter is not None:
+                adapter = held.enter_context(closing(model.adapter(files.adapter)))
+            self._contexts = _contexts(model, self._dialect, threads, adapter, held)
+            self._rules = _rules(model, self._dialect, adapter is not None)
+            self.name = f"{_named(model, files)}@{files.version}"
+            self._held = held.pop_all()
         self.bespoke = model.metadata("docgen.grammar") == prompt.GRAMMAR
+        self.tuned = files.adapter is not None or bool(model.metadata("docgen.base_sha256"))
         self.device = _device(model, config.n_gpu_layers, threads)
 
     def describe(self, requests: Iterable[TableRequest]) -> Iterator[Answer]:
@@ -87,12 +90,17 @@ class LlamaGenerator:
         return b"".join(self._model.piece(one, True) for one in ids).decode("utf-8", "replace")
 
     def close(self) -> None:
-        """Free the model's memory; may be called twice."""
-        self._model.close()
+        """Free the model's memory, where no other generator uses it; may be called twice."""
+        self._held.close()
 
 
-def dialect_of(model: NativeModel) -> Dialect:
-    """Return how a model is asked, by the grammar that its file names.
+def _named(model: NativeModel, files: ModelFiles) -> str:
+    base = model.metadata("general.name") or files.base_name or files.base.stem
+    return base if files.adapter is None else f"{base}+{files.name}"
+
+
+def dialect_of(model: NativeModel, words: frozenset[str] = frozenset()) -> Dialect:
+    """Return how a model is asked, by the grammar that its file names; `words` are those that its team says.
 
     Raises:
         ModelError: when it was made for another version of the grammar.
@@ -103,7 +111,7 @@ def dialect_of(model: NativeModel) -> Dialect:
 
     grammar = model.metadata("docgen.grammar")
     if grammar == prompt.GRAMMAR:
-        return Bespoke(model)
+        return Bespoke(model, words)
     if grammar == compact.GRAMMAR:
         return compact.Compact(model)
     if grammar:
@@ -114,24 +122,32 @@ def dialect_of(model: NativeModel) -> Dialect:
     return Instruct(model)
 
 
-def _contexts(model: NativeModel, dialect: Dialect, threads: int) -> list[NativeContext]:
+def _contexts(
+    model: NativeModel, dialect: Dialect, threads: int, adapter: NativeAdapter | None, held: ExitStack
+) -> list[NativeContext]:
     """Return one context with all threads, or for a small model on the CPU one context a thread."""
-    cells, sequences = dialect.cells, dialect.sequences
+
+    def opened(factor: int, threads: int) -> NativeContext:
+        cells, sequences = dialect.cells * factor, dialect.sequences * factor
+        context = model.open(cells, sequences, threads, dialect.shared, adapter)
+        held.callback(model.shut, context)
+        return context
+
     if dialect.shared:
-        return [model.open(cells, sequences, threads, True)]
+        return [opened(1, threads)]
     if model.offload:
-        return [model.open(cells * _GPU_FACTOR, sequences * _GPU_FACTOR, threads, False)]
-    return [model.open(cells, sequences, 1, False) for _ in range(threads)]
+        return [opened(_GPU_FACTOR, threads)]
+    return [opened(1, 1) for _ in range(threads)]
 
 
-def _rules(model: NativeModel, dialect: Dialect) -> Rules:
+def _rules(model: NativeModel, dialect: Dialect, adapted: bool) -> Rules:
     import numpy as np
 
     from docgen_plugin.llama_batch import Rules
 
     ends = model.ends()
     banned = [one for one in model.unspeakable(not dialect.byte_pieces) if one not in ends]
-    is_float = model.metadata("general.file_type") in _FLOAT_TYPES
+    is_float = adapted or model.metadata("general.file_type") in _FLOAT_TYPES
     return Rules(
         banned=np.array(banned, np.intp),
         ends=ends,
@@ -146,21 +162,9 @@ def _device(model: NativeModel, layers: int, threads: int) -> str:
     return f"CPU, {threads} thread{'' if threads == 1 else 's'}"
 
 
-def default_model() -> Path:
-    """Return the path of the model in the package.
-
-    Raises:
-        ModelError: when this installation comes without it.
-    """
-    path = Path(str(files("docgen_plugin") / "models" / _DEFAULT))
-    if not path.is_file():
-        raise ModelError(f"{path}: this installation has no embedded model: name a GGUF file with --model")
-    return path
-
-
 @hookimpl
 def load_generator(uri: str, config: Config) -> Generator | None:
-    """Load the embedded model for "", or the GGUF that a path, the hub or the registry has for the uri."""
+    """Load the embedded model for "", or the GGUF, a model or an adapter, that a path, the hub or the registry has."""
     from docgen_plugin.registry import locate
 
     found = locate(uri or str(default_model()), config)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docgen_plugin.errors import ModelError
+from docgen_plugin.gguf_header import check_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
     Logits = NDArray[np.float32]
 
-__all__ = ["NativeContext", "NativeModel", "Token"]
+__all__ = ["NativeAdapter", "NativeContext", "NativeModel", "Token", "shared_model"]
 
 Token = tuple[int, int, int, bool]  # id, position, sequence, whether its logits are wanted
 
@@ -80,7 +84,7 @@ class NativeModel:
         Raises:
             ModelError: when it is missing, no GGUF, truncated, or of a kind that cannot write text.
         """
-        _check_file(path)
+        check_file(path)
         import llama_cpp
 
         self._api: Any = llama_cpp.llama_cpp
@@ -108,18 +112,45 @@ class NativeModel:
             )
         self.tokenize = lru_cache(maxsize=20_000)(self._tokenize)
 
-    def open(self, cells: int, sequences: int, threads: int, shared: bool) -> NativeContext:
+    def open(
+        self,
+        cells: int,
+        sequences: int,
+        threads: int,
+        shared: bool,
+        adapter: NativeAdapter | None = None,
+    ) -> NativeContext:
         """Return a context of its own: `cells` tokens of memory for `sequences` sequences.
 
         Shared, the sequences take cells from one pool and a fork costs nothing, but attention passes over
-        the cells of all of them. Otherwise each has its own equal part and a fork copies it.
+        the cells of all of them. Otherwise each has its own equal part and a fork copies it. With an adapter
+        of this model it computes as the adapted one; other contexts do not see that.
 
         Raises:
             ModelError: when there is not enough memory.
         """
         context = NativeContext(self._api, self._model, self, cells, sequences, threads, shared)
+        if adapter is not None:
+            try:
+                context.adapt(adapter)
+            except ModelError:
+                context.close()
+                raise
         self._contexts.append(context)
         return context
+
+    def adapter(self, path: Path) -> NativeAdapter:
+        """Return a LoRA adapter, loaded beside this model.
+
+        Raises:
+            ModelError: when llama.cpp cannot read it, or it was made for a model of other shapes.
+        """
+        check_file(path)
+        _log().install()
+        loaded = self._api.llama_adapter_lora_init(self._model, os.fsencode(path))
+        if not loaded:
+            raise ModelError(_adapter_error(path, self.path, _log().reason()))
+        return NativeAdapter(self._api, loaded, path)
 
     def backends(self) -> str:
         """Return what the build can compute on beside the CPU, e.g. "CUDA"."""
@@ -186,6 +217,11 @@ class NativeModel:
         """Return the text of token ids, control tokens left out."""
         return b"".join(map(self.piece, ids)).decode("utf-8", "replace")
 
+    def shut(self, context: NativeContext) -> None:
+        """Free one of the model's contexts."""
+        context.close()
+        self._contexts.remove(context)
+
     def close(self) -> None:
         """Free the contexts and the model; may be called twice."""
         for context in self._contexts:
@@ -194,6 +230,60 @@ class NativeModel:
         if self._model:
             self._api.llama_model_free(self._model)
             self._model = None
+
+
+@dataclass(slots=True)
+class _Shared:
+    """A model in memory and how many hold on to it."""
+
+    model: NativeModel
+    holders: int = 0
+
+
+_shared: dict[tuple[object, ...], _Shared] = {}
+_sharing = threading.Lock()
+
+
+@contextmanager
+def shared_model(path: Path, n_gpu_layers: int) -> Iterator[NativeModel]:
+    """Yield the model of a file, in memory once however many hold it: a machine serves many teams from one base.
+
+    Raises:
+        ModelError: when it cannot be loaded.
+    """
+    try:
+        state = path.stat()
+        key: tuple[object, ...] = (path.resolve(), state.st_mtime_ns, state.st_size, n_gpu_layers)
+    except OSError:
+        key = (path, n_gpu_layers)  # loading it says why
+    with _sharing:
+        held = _shared.get(key)
+        if held is None:
+            held = _shared[key] = _Shared(NativeModel(path, n_gpu_layers))
+        held.holders += 1
+    try:
+        yield held.model
+    finally:
+        with _sharing:
+            held.holders -= 1
+            if not held.holders:
+                del _shared[key]
+                held.model.close()
+
+
+class NativeAdapter:
+    """What one team's LoRA adapter adds to a loaded model; made by `NativeModel.adapter`."""
+
+    def __init__(self, api: Any, loaded: Any, path: Path) -> None:
+        self._api = api
+        self.loaded: Any = loaded
+        self.path = path
+
+    def close(self) -> None:
+        """Free it, after the contexts that use it and before its model; may be called twice."""
+        if self.loaded:
+            self._api.llama_adapter_lora_free(self.loaded)
+            self.loaded = None
 
 
 class NativeContext:
@@ -243,6 +333,21 @@ class NativeContext:
                 setattr(batch, name, ctypes.cast(fields[name].ctypes.data, kind))
         return batch, fields
 
+    def adapt(self, adapter: NativeAdapter) -> None:
+        """Compute with an adapter's additions from now on.
+
+        Raises:
+            ModelError: when llama.cpp refuses.
+        """
+        api = self._api
+        if hasattr(api, "llama_set_adapters_lora"):
+            one = (api.llama_adapter_lora_p_ctypes * 1)(adapter.loaded)
+            code = api.llama_set_adapters_lora(self._context, one, 1, (ctypes.c_float * 1)(1.0))
+        else:  # its name in older bindings
+            code = api.llama_set_adapter_lora(self._context, adapter.loaded, 1.0)
+        if code:
+            raise ModelError(f"{adapter.path}: llama.cpp cannot use the adapter (code {code})")
+
     def decode(self, tokens: Sequence[Token]) -> Logits:
         """Compute tokens in one batch and return the logits wanted, (B, V) float32, valid until the next call.
 
@@ -286,24 +391,6 @@ class NativeContext:
             self._context = None
 
 
-def _check_file(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            head = file.read(24)
-            size = os.fstat(file.fileno()).st_size
-    except FileNotFoundError as err:
-        raise ModelError(f"{path}: no such model file: check the path given as --model") from err
-    except OSError as err:
-        raise ModelError(f"{path}: the model cannot be read: {err.strerror or err}") from err
-    if head[:4] != b"GGUF":
-        what = "an empty file" if not size else "not a GGUF file"
-        raise ModelError(
-            f"{path}: {what} (a GGUF begins with the letters GGUF): name another or convert it first"
-        )
-    if size < 24:
-        raise ModelError(f"{path}: truncated after {size} bytes: fetch the file again")
-
-
 def _load_error(path: Path, reason: str) -> str:
     unknown = re.search(r"unknown model architecture: '?([^']*)'?", reason)
     if unknown:
@@ -311,3 +398,12 @@ def _load_error(path: Path, reason: str) -> str:
     if re.search(r"file bounds|corrupted|incomplete|unexpectedly|failed to read|end of file", reason):
         return f"{path}: truncated or damaged ({reason}): fetch the file again"
     return f"{path}: llama.cpp cannot load it: {reason}"
+
+
+def _adapter_error(path: Path, base: Path, reason: str) -> str:
+    reason = reason.removeprefix("failed to apply lora adapter: ")
+    if re.search(r"incorrect shape|does not exist in base|arch mismatch", reason):
+        return f"{path}: the adapter does not fit {base}: it was made for a model of another shape ({reason})"
+    if re.search(r"file bounds|corrupted|incomplete|unexpectedly|failed to (read|load)|end of file", reason):
+        return f"{path}: truncated or damaged ({reason}): fetch the file again"
+    return f"{path}: llama.cpp cannot load the adapter: {reason}"

@@ -40,6 +40,9 @@ _DICTIONARY_LOGPROB = -0.7  # taken for a text of the dictionary: below what the
 # or the least that the name says is the better text: training/LOG.md, "When the model's sentence is taken".
 _SURE_BESIDE_HINT = -0.25
 _SURE_ALONE = -0.45
+# ... and that of one tuned to the team's own texts above these: LOG.md, "Fine-tuning for one team"
+_TUNED_BESIDE_EXACT = -0.5  # where the dictionary knows the name exactly
+_TUNED = -0.8
 _PLAIN_LOGPROB = (
     -1.4
 )  # of the least that a name says: to be looked at, never accepted in bulk with a threshold
@@ -80,12 +83,14 @@ def suggest(
     progress: Progress = _silent,
     catalog: Catalog | None = None,
     again: bool = False,
+    chosen: bool = False,
 ) -> SuggestReport:
     """Suggest a text for every undocumented place and return what was recorded.
 
     The model is loaded only when a place needs it. Ctrl-C ends the run early: what was answered until then
     is in the ledger, and the report says so. With `again`, open suggestions of another model are made anew,
-    and those for which the glossary now has another text.
+    and those for which the glossary now has another text. `chosen` says that the model is not the package's
+    but one that a person chose: if it is tuned to the team's texts, it is asked also where the dictionary has a text.
 
     Raises:
         DocgenError: when the source, the model or the ledger fails; what was answered before is kept.
@@ -102,6 +107,8 @@ def suggest(
         wanted = list(targets.find(catalog, ledger, config, select))
         total = sum(target.size for target in wanted)
         run = _Run(catalog, ledger, total, progress, config.dictionary == "compose", known, style)
+        if wanted and chosen:
+            run.tuned = getattr(loading.generator(), "tuned", False)
         if not wanted:
             return run.report(turned, "", False)
         requests = run.requests(wanted, _accepted(catalog, ledger, wanted))
@@ -161,6 +168,7 @@ def _answered(run: _Run, requests: Iterator[TableRequest], loading: _Loading) ->
             generator = loading.generator()
             run.model = generator.name
             run.strict = getattr(generator, "bespoke", False)
+            run.voice = frozenset(word.lower() for word in getattr(generator, "words", ()))
             run.start()
             for answer in generator.describe(_chain(first, requests)):
                 run.take(answer)
@@ -222,6 +230,8 @@ class _Run:
         self.machine_made = targets.machine_made(catalog, ledger)
         self.model = ""
         self.strict = False
+        self.tuned = False  # to the team's own texts: then it is asked although the dictionary has a text
+        self.voice: frozenset[str] = frozenset()
         self.done = 0
         self.kept = 0
         self.origins: Counter[str] = Counter()
@@ -273,7 +283,9 @@ class _Run:
     def _composed(self, table: Table, column: Column | None) -> Suggestion | None:
         """Return the glossary's text for a place that it knows exactly, or the dictionary's if the settings want that."""
         match = self.lexicon.match(table, column)
-        if match is None or match.fit < 1.0 or not (self.compose or match.told):
+        if match is None or match.fit < 1.0:
+            return None
+        if not match.told and (self.tuned or not self.compose):
             return None
         composed = self._fallback(table, column, (match.text,))
         return composed and replace(composed, confidence=_CONFIDENCE["composed"])
@@ -295,18 +307,24 @@ class _Run:
         if asked is None:
             return
         table, column, hints = asked.table, asked.column, asked.hints
-        verdict = self.checker.check(table, column, answer.text, answer.logprob, hints, self.strict)
-        suggestion = replace(_suggestion(table, column, verdict), model=self.model, logprob=answer.logprob)
-        unsure = (
-            self.strict
-            and column is not None
-            and answer.logprob < (_SURE_BESIDE_HINT if hints else _SURE_ALONE)
+        verdict = self.checker.check(
+            table, column, answer.text, answer.logprob, hints, self.strict, self.voice
         )
-        if verdict.origin == "unclear" or unsure:
+        suggestion = replace(_suggestion(table, column, verdict), model=self.model, logprob=answer.logprob)
+        if verdict.origin == "unclear" or not self._sure(asked, answer.logprob):
             suggestion = (
                 self._fallback(table, column, hints) or self._plain(table, column, answer) or suggestion
             )
         self._record(table, column, suggestion)
+
+    def _sure(self, asked: _Asked, logprob: float) -> bool:
+        """Return whether a model's sentence is taken before a composed text; one that knows the world always is."""
+        if not self.strict or asked.column is None:
+            return True
+        if not self.tuned:
+            return logprob >= (_SURE_BESIDE_HINT if asked.hints else _SURE_ALONE)
+        match = self.lexicon.match(asked.table, asked.column)
+        return logprob >= (_TUNED_BESIDE_EXACT if match is not None and match.fit >= 1.0 else _TUNED)
 
     def _fallback(self, table: Table, column: Column | None, hints: Sequence[str]) -> Suggestion | None:
         """Return a composed text for a place where the model's could not stand, None when there is none."""

@@ -98,8 +98,12 @@ def plain_words() -> frozenset[str]:
     return frozenset(word for word in common if singular(word) not in things)
 
 
-def unsupported(text: str, table: Table, column: Column | None, evidence: Evidence) -> str:
+def unsupported(
+    text: str, table: Table, column: Column | None, evidence: Evidence, voice: frozenset[str] = frozenset()
+) -> str:
     """Return the first thing a text says that nothing in the input holds up, "" when there is none.
+
+    `voice` holds lower-case words that may be said beside the plain ones.
 
     >>> table = Table("kilns", "kilns", columns=(Column("id", "int", primary_key=True),))
     >>> evidence = Evidence.of(table, table.columns[0], ())
@@ -130,7 +134,7 @@ def unsupported(text: str, table: Table, column: Column | None, evidence: Eviden
         return _unlisted(listed[1], table, entity)
     said = _WORD.findall(text.lower())
     for word in said:
-        if word not in plain_words() and not _held(word, evidence):
+        if word not in plain_words() and word not in voice and not _held(word, evidence):
             return str(word)
     return "" if column is None or _covers(said, table, column) else "nothing of the name"
 

@@ -37,6 +37,7 @@ PINNED = {
     "docgen_plugin.files": ["digest", "replace_file"],
     "docgen_plugin.freshness": ["Turn", "fingerprint", "judge", "same_evidence", "same_text"],
     "docgen_plugin.generate": ["Answer", "Generator", "TableRequest", "load"],
+    "docgen_plugin.gguf_header": ["Value", "check_file", "read_header"],
     "docgen_plugin.grounding": ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"],
     "docgen_plugin.hookspecs": [
         "hookimpl", "load_generator", "read_catalog", "read_catalog_at", "register_commands", "select_tables",
@@ -69,6 +70,7 @@ PINNED = {
     "docgen_plugin.model_folders": [
         "Kept", "check_space", "copy_checked", "discard", "link_or_copy", "place", "require", "versions",
     ],
+    "docgen_plugin.model_files": ["ModelFiles", "default_model", "find_base", "model_files"],
     "docgen_plugin.pipeline": ["ApplyReport", "SuggestReport", "apply", "read_catalog", "suggest", "write"],
     "docgen_plugin.plugins": ["manager"],
     "docgen_plugin.registry": [

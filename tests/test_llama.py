@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from docgen_plugin import llama, prompt
+from docgen_plugin import llama, model_files, prompt
 from docgen_plugin.bespoke import Bespoke
 from docgen_plugin.config import Config
 from docgen_plugin.errors import ModelError
@@ -378,7 +378,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path, tiny_bespoke_gguf, capfd, m
 
 
 def test_a_missing_default_is_said_clearly(monkeypatch):
-    monkeypatch.setattr(llama, "_DEFAULT", "not-there.gguf")
+    monkeypatch.setattr(model_files, "_DEFAULT", "not-there.gguf")
     with pytest.raises(ModelError, match="no embedded model: name a GGUF file with --model"):
         load("", ONE_THREAD)
 

@@ -609,3 +609,59 @@ def test_the_dictionary_writes_what_it_knows_exactly(ledger):
     assert (known.origin, known.model) == ("composed", "docgen-concepts")
     assert known.text == "Date and time when the shipment was created."
     assert ledger.row("shop", ColumnRef("shipments", "gauge_drift")).suggestion.origin == "generated"
+
+
+class Tuned(FakeGenerator):
+    """A small model of ours, tuned to a team."""
+
+    bespoke = True
+    tuned = True
+    words = frozenset({"Glaze"})
+
+
+SHOP_KILNS = Table(
+    "kilns", "kilns", columns=(Column("created_at", "timestamp"), Column("wobble_grade", "numeric"))
+)
+
+
+def tuned_texts(ledger, generator, **settings):
+    catalog = Catalog("shop", "fake", (SHOP_KILNS,))
+    pipeline.suggest("shop", Config(**settings), ledger, lambda: generator, catalog=catalog, chosen=True)
+    return {row.suggestion.ref.column: row.suggestion for row in ledger.rows("shop")}
+
+
+def test_a_tuned_model_writes_what_the_dictionary_knows_and_may_say_the_teams_words(ledger):
+    texts = {
+        "created_at": "Date when the kiln was created.",
+        "wobble_grade": "Glaze wobble grade of the kiln.",
+    }
+    found = tuned_texts(ledger, Tuned(lambda _, column: (texts.get(column, ""), -0.1)))
+    assert {name: found[name].text for name in texts} == texts
+    assert found["created_at"].origin == "generated"
+    assert found["created_at"].model == "fake@1"
+
+
+def test_a_tuned_model_that_is_unsure_leaves_the_dictionarys_text(ledger):
+    texts = {
+        "created_at": "Date when the kiln was created.",
+        "wobble_grade": "Glaze wobble grade of the kiln.",
+    }
+    found = tuned_texts(ledger, Tuned(lambda _, column: (texts.get(column, ""), -0.6)))
+    assert found["created_at"].origin == "composed"
+    assert found["wobble_grade"].text == texts["wobble_grade"]
+
+
+def test_a_tuned_model_that_guesses_is_not_taken_at_all(ledger):
+    generator = Tuned(lambda _, column: ("Glaze wobble grade of the kiln.", -0.9))
+    assert tuned_texts(ledger, generator)["wobble_grade"].origin == "composed"
+
+
+def test_a_word_that_is_not_the_teams_is_not_said(ledger):
+    generator = Tuned(lambda _, column: ("Porcelain wobble grade of the kiln.", -0.1))
+    assert tuned_texts(ledger, generator)["wobble_grade"].origin == "composed"
+
+
+def test_a_team_may_not_invent_units(ledger):
+    generator = Tuned(lambda _, column: ("Glaze wobble grade of the kiln, in kg.", -0.1))
+    generator.words = frozenset({"Glaze", "kg"})
+    assert tuned_texts(ledger, generator)["wobble_grade"].text == "Glaze wobble grade of the kiln."

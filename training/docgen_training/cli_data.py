@@ -1,4 +1,4 @@
-"""Commands that make training records: seeds, teach, curate, words, synthesize, harvest, clean."""
+"""Commands that make training records: seeds, teach, curate, words, synthesize, harvest, clean, split."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from docgen_plugin.errors import DocgenError
 from docgen_training.cli_options import FILE, OUT
 
 __all__ = ["COMMANDS"]
@@ -130,4 +131,42 @@ def clean(files: tuple[Path, ...], house: bool, out: Path) -> None:
     click.echo(f"{out}: {count} tables")
 
 
-COMMANDS = (seeds, teach, curate, words, synthesize, clean)
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--source", "sources", multiple=True, help="Only the records of this source; may be repeated.")
+@click.option("--share", default=1 / 3, show_default="a third", type=click.FloatRange(0, 1, True, True))
+@click.option("--seed", default=1, show_default=True)
+@click.option("--train", type=OUT, required=True, help="The tables to learn from.")
+@click.option("--held", type=OUT, required=True, help="The tables to judge on.")
+@click.option("--new", type=OUT, help="The same without the texts that --train has word for word.")
+def split(
+    files: tuple[Path, ...],
+    sources: tuple[str, ...],
+    share: float,
+    seed: int,
+    train: Path,
+    held: Path,
+    new: Path | None,
+) -> None:
+    """Cut documented tables in two parts, near copies on one side."""
+    from docgen_training.holdout import split_records, without_texts_of
+    from docgen_training.records import read_records, write_records
+
+    every = list(chain.from_iterable(read_records(path) for path in files))
+    found = {record.source for record in every}
+    for source in sources:
+        if source not in found:
+            raise DocgenError(f"--source {source}: not in the files, which have {', '.join(sorted(found))}")
+    records = [record for record in every if not sources or record.source in sources]
+    kept, back = split_records(records, share, seed)
+    if not kept or not back:
+        raise DocgenError(
+            f"{files[0]}: its tables are copies of each other or too few to be cut in two parts"
+        )
+    parts = [(train, kept), (held, back)] + ([(new, without_texts_of(back, kept))] if new else [])
+    for path, part in parts:
+        columns = sum(bool(column.description) for record in part for column in record.table.columns)
+        click.echo(f"{path}: {write_records(path, part)} tables, {columns} described columns")
+
+
+COMMANDS = (seeds, teach, curate, words, synthesize, clean, split)

@@ -34,6 +34,7 @@ def evaluate(
 ) -> None:
     """Score a GGUF on documented tables, beside baselines that need no model."""
     from docgen_plugin.config import Config
+    from docgen_plugin.model_files import model_files
     from docgen_training.evaluate import evaluate as run
     from docgen_training.evaluate import heldout_loss
     from docgen_training.judge import opaque_names
@@ -43,7 +44,8 @@ def evaluate(
     records = list(read_records(data))
     looked_in = (record for path in known for record in read_records(path))
     scores = run(model, records, looked_in, tables, seed, Config(threads=threads), opaque_names())
-    if Path(model).is_file():
+    # an adapter's own loss stands in the run.json of its training
+    if Path(model).is_file() and model_files(Path(model)).adapter is None:
         scores["loss"] = {
             "human texts behind <raw>": round(heldout_loss(Path(model), records, raw=True), 4),
             "human texts behind <desc>": round(heldout_loss(Path(model), records, raw=False), 4),

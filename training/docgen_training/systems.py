@@ -69,6 +69,8 @@ class _Kept:
         self._generator = generator
         self.name, self.device = generator.name, generator.device
         self.bespoke = getattr(generator, "bespoke", False)
+        self.tuned = getattr(generator, "tuned", False)
+        self.words: frozenset[str] = getattr(generator, "words", frozenset())
 
     def describe(self, requests: Iterable[TableRequest]) -> Iterator[Answer]:
         return self._generator.describe(requests)
@@ -87,7 +89,7 @@ def served_texts(
     wanted = {(table.key, column.name) for table, column in described(tables)}
     with tempfile.TemporaryDirectory() as scratch, Ledger(Path(scratch) / "ledger.db") as ledger:
         catalog = Catalog("evaluation", "records", tuple(map(bare, tables)))
-        suggest("evaluation", config, ledger, lambda: _Kept(generator), catalog=catalog)
+        suggest("evaluation", config, ledger, lambda: _Kept(generator), catalog=catalog, chosen=True)
         found = [row.suggestion for row in ledger.rows("evaluation")]
     kept = [one for one in found if (one.ref.table, one.ref.column) in wanted]
     return (

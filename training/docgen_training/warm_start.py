@@ -15,10 +15,10 @@ from docgen_plugin.prompt import GRAMMAR
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Shape", "WarmStart"]
+__all__ = ["BLOCK", "Shape", "WarmStart"]
 
 # names of llama.cpp -> names of transformers; gguf-py/gguf/constants.py, MODEL_ARCH.LLAMA
-_BLOCK = {
+BLOCK = {
     "attn_q": "self_attn.q_proj",
     "attn_k": "self_attn.k_proj",
     "attn_v": "self_attn.v_proj",
@@ -102,8 +102,8 @@ class WarmStart:
         if stem in _WHOLE:
             return f"{_WHOLE[stem]}.{kind}"
         parts = stem.split(".")
-        if len(parts) == 3 and parts[0] == "blk" and parts[2] in _BLOCK:
-            return f"model.layers.{parts[1]}.{_BLOCK[parts[2]]}.{kind}"
+        if len(parts) == 3 and parts[0] == "blk" and parts[2] in BLOCK:
+            return f"model.layers.{parts[1]}.{BLOCK[parts[2]]}.{kind}"
         return ""  # rope_freqs and the like, which transformers computes
 
     def _unpermuted(self, values: Any) -> Any:
