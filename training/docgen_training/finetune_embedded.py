@@ -25,12 +25,13 @@ from docgen_plugin.prompt import GRAMMAR
 from docgen_training.encode import Recipe, encode_records
 from docgen_training.finetune_loop import Training, train
 from docgen_training.finetune_options import FinetuneOptions
-from docgen_training.finetune_state import State, code_commit, data_entry, differences, run_identity
+from docgen_training.finetune_state import State, data_entry, differences, run_identity
 from docgen_training.lora import Lora, write_adapter
 from docgen_training.network import build_model
 from docgen_training.packing import Feed
 from docgen_training.plan import Plan
 from docgen_training.progress import plot_losses
+from docgen_training.provenance import code_commit
 from docgen_training.records import Record, read_records
 from docgen_training.vocabulary import Vocabulary
 from docgen_training.voice import voice_words
