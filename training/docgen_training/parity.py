@@ -17,7 +17,7 @@ from docgen_plugin.llama_native import NativeModel
 from docgen_plugin.model import Table
 from docgen_plugin.threads import default_threads
 from docgen_training.base_tokens import BaseTokens
-from docgen_training.bases import find_base, load_weights
+from docgen_training.bases import Base, load_weights
 from docgen_training.checkpoint import Checkpoint
 from docgen_training.completions import completions, make_asking
 from docgen_training.records import Record
@@ -231,7 +231,12 @@ def _pieces(path: Path) -> Any:
 
 
 def _tokenizer(checkpoint: Checkpoint) -> Any:
-    return BaseTokens(find_base(str(checkpoint.model)), _CONTEXT).tokenizer
+    return BaseTokens(_base(checkpoint.model), _CONTEXT).tokenizer
+
+
+def _base(folder: Path) -> Base:
+    # find_base would hash gigabytes of weights for a sum that nothing here asks for
+    return Base(str(folder), "", folder, "", 0)
 
 
 def make_prompts(
@@ -241,7 +246,7 @@ def make_prompts(
     if checkpoint.is_own:
         return column_prompts(records, Vocabulary(checkpoint.model / "tokenizer.model"), count)
     if asked := checkpoint.run.get("prompt"):
-        asking = make_asking(asked, BaseTokens(find_base(str(checkpoint.model)), _CONTEXT))
+        asking = make_asking(asked, BaseTokens(_base(checkpoint.model), _CONTEXT))
         tables = completions(records, asking, hints=0.5, seed=1)
         return list(islice((prefix + one for prefix, pairs in tables for one, _ in pairs[:3]), count))
     tokenizer = _tokenizer(checkpoint)
@@ -308,7 +313,7 @@ def _rounded(checkpoint: Path) -> Any:
     """Return the checkpoint's model as its F16 GGUF holds it: matrices rounded to F16, vectors as they are."""
     import torch
 
-    model = load_weights(find_base(str(checkpoint))).float()
+    model = load_weights(_base(checkpoint)).float()
     with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim > 1:
