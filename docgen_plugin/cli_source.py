@@ -48,7 +48,7 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
     Nothing is written to the source: the suggestions wait in the ledger for `review` or `accept`. Running
     it again suggests nothing twice; Ctrl-C keeps what is done.
     """
-    from docgen_plugin import pipeline
+    from docgen_plugin import model_choice, pipeline
 
     choice = session.read(select)
     catalog, select = choice.catalog, choice.select
@@ -62,7 +62,7 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
             progress,
             catalog,
             again,
-            _has_chosen(session),
+            model_choice.is_chosen(session.folder, choice.config),
         )
     if machine:
         emit(_suggest_json(report))
@@ -72,13 +72,6 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
     if report.interrupted:
         say(f"docgen: interrupted; {count(report.suggested, 'suggestion')} kept, run it again to go on")
         click.get_current_context().exit(_INTERRUPTED)
-
-
-def _has_chosen(session: Session) -> bool:
-    """Return whether a person chose a model for this project, by the setting or by `docgen model use`."""
-    from docgen_plugin import model_choice
-
-    return bool(session.config.model) or model_choice.current(session.folder) is not None
 
 
 def loaded(session: Session) -> Generator:

@@ -19,7 +19,7 @@ from docgen_plugin.files import replace_file
 from docgen_plugin.generate import Generator
 from docgen_plugin.registry import Located
 
-__all__ = ["Choice", "current", "load", "located", "rollback", "use"]
+__all__ = ["Choice", "current", "is_chosen", "load", "located", "rollback", "use"]
 
 _FORMAT = 1
 
@@ -43,6 +43,15 @@ def current(folder: Path) -> Choice | None:
     """
     standing = _standing(_read(_path(folder))["choices"])
     return _choice(standing[-1]) if standing else None
+
+
+def is_chosen(folder: Path, config: Config) -> bool:
+    """Return whether a person chose a model for this project, by the setting or by `docgen model use`.
+
+    Raises:
+        ModelError: when the record of the choice cannot be read.
+    """
+    return bool(config.model) or current(folder) is not None
 
 
 def use(folder: Path, asked: str, found: Located, by: str) -> Choice:

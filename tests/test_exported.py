@@ -66,7 +66,7 @@ PINNED = {
         "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "Lineage", "Provenance", "STATES", "Suggestion", "Table", "WriteReport",
         "text_hash",
     ],
-    "docgen_plugin.model_choice": ["Choice", "current", "load", "located", "rollback", "use"],
+    "docgen_plugin.model_choice": ["Choice", "current", "is_chosen", "load", "located", "rollback", "use"],
     "docgen_plugin.model_folders": [
         "Kept", "check_space", "copy_checked", "discard", "link_or_copy", "place", "require", "versions",
     ],

@@ -55,6 +55,7 @@ def document_models(context: Any, **given: Any) -> None:
                 progress=progress(inside.log),
                 catalog=chosen.catalog,
                 again=arguments.again,
+                chosen=model_choice.is_chosen(inside.project.root, chosen.config),
             )
             tell_suggested(inside.log, report)
             if report.interrupted:
