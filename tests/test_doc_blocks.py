@@ -58,7 +58,9 @@ def test_a_new_block_changes_nothing_else(tmp_path, markdown):
     shared = blocks.share(texts(3))
     calls = {text.reference for text in shared}
     assert len(calls) == 1
-    shown, file, content = blocks.finish(calls)
+    change = blocks.finish(calls)
+    assert change is not None
+    shown, file, content = change
     assert (shown, file.content) == ("models/docs.md", markdown.encode())
     assert content.decode() == FILES[markdown]
     again = DocBlocks(Project(tmp_path, "shop", tmp_path, ("models",), {}), {}, "models/docs.md")

@@ -17,7 +17,7 @@ from docgen_plugin.model import text_hash
 from tests.test_properties_generated import SENTENCES, _wanted, property_files
 
 HASH = text_hash("Key")
-MARK = {"origin": "composed", "confidence": 0.85, "hash": HASH}
+MARK: dict[str, object] = {"origin": "composed", "confidence": 0.85, "hash": HASH}
 FLOW = f'{{origin: composed, confidence: 0.85, hash: "{HASH}"}}'
 LONE = f"config: {{meta: {{docgen: {FLOW}}}}}"
 HEAD = "models:\n  - name: orders\n    columns:\n"
@@ -67,7 +67,7 @@ SHAPES = {
 }  # fmt: skip
 
 
-def text(after: str = "Key", before: str = "", mark: dict | None = MARK) -> Text:
+def text(after: str = "Key", before: str = "", mark: dict[str, object] | None = MARK) -> Text:
     return Text(Place("models", "orders"), "id", before, after, "", mark)
 
 
@@ -93,7 +93,7 @@ def test_a_mark_is_renewed(name):
     result, refused = splice(after, [text("Other", "Key", new)])
     assert refused == []
     column = yaml.safe_load(result)["models"][0]["columns"][-1]
-    found = {key: value for key, value in mark_of(column).items() if key != "pin"}
+    found = {key: value for key, value in (mark_of(column) or {}).items() if key != "pin"}
     assert (column["description"], found) == ("Other", new)
     assert clean_marks(result, unescape_jinja) == (result, [])
 

@@ -345,7 +345,7 @@ class _Splicer:
         items: list[dict[str, Any]] = []
         for added in entries:
             name = added.place.name
-            item = {"name": name} if added.text is None else self._new_item(name, added.text)
+            item: dict[str, Any] = {"name": name} if added.text is None else self._new_item(name, added.text)
             if added.columns:
                 item["columns"] = [self._new_item(text.column, text) for text in added.columns]
             items.append(item)
