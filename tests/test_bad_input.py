@@ -115,6 +115,10 @@ INPUTS: dict[str, tuple[Callable[[Path], object] | None, list[str], list[str]]] 
     "setting of the wrong type": (
         write("docgen.toml", 'threads = "many"\n'), ["status", TILL], ["threads wants a whole number"],
     ),
+    "setting that is neither true nor false": (
+        write("docgen.toml", 'provenance = "maybe"\n'), ["status", TILL], ["provenance wants true or false, found 'maybe'"],
+    ),
+    "provenance of a database": (None, ["provenance", TILL], ["is no dbt project's folder"]),
     "pyproject that is not TOML": (write("pyproject.toml", "[tool"), ["status", TILL], ["pyproject.toml"]),
     "ledger that is no database": (
         write("notes.txt", "not a database " * 99), ["status", TILL, "--ledger", "notes.txt"],

@@ -37,6 +37,7 @@ class Finder:
     def __init__(self, project: Project, manifest: Mapping[str, Any], config: Config) -> None:
         self._project, self._config = project, config
         self._nodes = {**manifest["nodes"], **(manifest.get("sources") or {})}
+        self._own = {project.name, str((manifest.get("metadata") or {}).get("project_name"))}
         self._files: dict[str, FileText] = {}
         self._documents: dict[str, Document] = {}
         self._found: dict[str, str] = {}
@@ -60,6 +61,9 @@ class Finder:
         node = self._nodes.get(key)
         if node is None or node.get("resource_type") not in _SECTIONS:
             raise Refused("no longer in the project's manifest")
+        package = str(node.get("package_name"))
+        if package not in self._own:  # its paths are relative to the package
+            raise Refused(f"belongs to the package {package}, not to this project")
         place = place_of(node)
         if key not in self._found:
             self._found[key] = self._file_of(node, place)

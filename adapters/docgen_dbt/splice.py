@@ -121,7 +121,7 @@ class _Splicer:
         self._edits = Edits(document)
         self._growing: dict[int, _Added] = {}  # by id of the entry's node
         self._new: dict[Place, _Added] = {}
-        self._written: dict[tuple[int, str], str] = {}
+        self._written: dict[tuple[int, str], Text] = {}
         self._spelling, self._marking = mark_spelling(document.data, spelling), marking
         self._marked: set[int] = set()
 
@@ -258,9 +258,11 @@ class _Splicer:
             raise Refused("the entry has 'description:' twice")
         if pairs(entry.node, "v") and holds_jinja(item.after):
             raise Refused("the text looks like Jinja, which dbt runs twice in a version's description")
-        done = self._written.setdefault((id(entry.node), "description"), item.after)
-        if done != item.after:
+        done = self._written.setdefault((id(entry.node), "description"), item)
+        if done.after != item.after:
             raise Refused("another version of the model shares this place")
+        if done is not item:
+            return  # another version of the model has put it there just now
         if not found:
             if item.before.strip():
                 raise Refused("text changed meanwhile")
@@ -343,7 +345,7 @@ class _Splicer:
         items: list[dict[str, Any]] = []
         for added in entries:
             name = added.place.name
-            item = {"name": name} if added.text is None else self._new_item(name, added.text)
+            item: dict[str, Any] = {"name": name} if added.text is None else self._new_item(name, added.text)
             if added.columns:
                 item["columns"] = [self._new_item(text.column, text) for text in added.columns]
             items.append(item)
