@@ -12,6 +12,7 @@ decision can be undone, the latest first.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -228,6 +229,25 @@ class Ledger:
         query = events.select().where(events.c.place == place_of(source, ref)).order_by(events.c.id)
         with self._database.reading() as connection:
             return [event_of(found) for found in connection.execute(query).mappings()]
+
+    def histories(self, source: str) -> Iterator[tuple[Row, list[Event]]]:
+        """Yield every row of a source with all that happened to its place, the oldest first, in one query.
+
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        happened = [column.label(f"event_{column.name}") for column in events.c]
+        query = (
+            sqlalchemy.select(suggestions, *happened)
+            .join(events, events.c.place == suggestions.c.place)
+            .where(suggestions.c.source_hash == text_hash(source))
+            .order_by(events.c.place, events.c.id)
+        )
+        with self._database.reading() as connection:
+            found = connection.execution_options(yield_per=1000).execute(query).mappings()
+            for _, lines in itertools.groupby(found, key=lambda one: one["place"]):
+                listed = list(lines)
+                yield row_of(listed[0]), [event_of(one, "event_") for one in listed]
 
     def filed(self, source: str) -> set[ColumnRef]:
         """Return the accepted and edited places that `file` was told of and nobody changed since.

@@ -19,6 +19,7 @@ PINNED = {
     "docgen_plugin.cli": ["cli", "main"],
     "docgen_plugin.cli_ledger": ["COMMANDS", "counted", "reviewer"],
     "docgen_plugin.cli_coverage": ["COMMANDS"],
+    "docgen_plugin.cli_metrics": ["COMMANDS"],
     "docgen_plugin.cli_model": ["COMMANDS"],
     "docgen_plugin.cli_options": ["Choice", "Session", "as_json", "selecting", "settings", "source_options"],
     "docgen_plugin.cli_source": ["COMMANDS", "loaded"],
@@ -35,7 +36,7 @@ PINNED = {
     "docgen_plugin.dialect": ["Dialect", "Tokens", "asked_units"],
     "docgen_plugin.errors": ["ConfigError", "DocgenError", "LedgerError", "ModelError", "SourceError", "WriteError"],
     "docgen_plugin.files": ["digest", "replace_file"],
-    "docgen_plugin.freshness": ["Turn", "fingerprint", "judge", "same_evidence", "same_text"],
+    "docgen_plugin.freshness": ["Turn", "WRITTEN_OVER", "fingerprint", "judge", "same_evidence", "same_text"],
     "docgen_plugin.generate": ["Answer", "Generator", "TableRequest", "load"],
     "docgen_plugin.gguf_header": ["Value", "check_file", "read_header"],
     "docgen_plugin.grounding": ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"],
@@ -61,6 +62,11 @@ PINNED = {
     "docgen_plugin.manifest": [
         "Base", "DataSet", "FILE", "Manifest", "headline", "is_name", "parse", "read", "render", "version_key",
     ],
+    "docgen_plugin.measures": [
+        "BANDS", "Drop", "Fate", "GROUPS", "Group", "Measures", "Share", "Taken", "fates", "measure", "wilson",
+    ],
+    "docgen_plugin.measures_page": ["as_page"],
+    "docgen_plugin.measures_report": ["as_json", "as_openmetrics"],
     "docgen_plugin.migrations": ["MIGRATIONS", "SORT_CHARS", "events", "metadata", "suggestions", "versions"],
     "docgen_plugin.model": [
         "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "Lineage", "Provenance", "STATES", "Suggestion", "Table", "WriteReport",
