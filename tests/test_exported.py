@@ -47,7 +47,7 @@ PINNED = {
     "docgen_plugin.hub": [
         "HubFile", "HubReference", "SCHEME", "cached", "fetch", "held", "look", "parse", "upload",
     ],
-    "docgen_plugin.inherit": ["Accepted", "DISAGREE", "Found", "evidence", "inherited", "reference_of"],
+    "docgen_plugin.inherit": ["Accepted", "DISAGREE", "Found", "Hint", "evidence", "inherited", "reference_of"],
     "docgen_plugin.ledger_pages": [
         "Filter", "GROUPS", "ORDERS", "bookmark", "conditions", "page_query", "tally_query",
     ],

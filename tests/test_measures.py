@@ -315,7 +315,9 @@ def test_since_nonsense_is_refused(shop, when):
 @pytest.mark.parametrize("when", ["30d", "2w", "6m", "1y", "2026-01-31", "2026-01-31T10:00+02:00"])
 def test_since_takes(shop, when):
     assert run(shop, "--since", when).exit_code == 0
-    assert cli_metrics._moment(when).tzinfo is not None
+    moment = cli_metrics._moment(when)
+    assert moment is not None
+    assert moment.tzinfo is not None
 
 
 def test_user_mistakes(shop, tmp_path):
