@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from docgen_plugin import targets
+from docgen_plugin.calibration import Calibration
 from docgen_plugin.concepts import Lexicon, load_lexicon
 from docgen_plugin.config import Config
 from docgen_plugin.freshness import fingerprint
@@ -239,6 +240,7 @@ class _Run:
         self.total = total
         self.progress = progress
         self.checker = Checker(catalog, known)
+        self.calibrated = Calibration(ledger.curves())
         self.machine_made = targets.machine_made(catalog, ledger)
         self.model = ""
         self.strict = False
@@ -400,7 +402,7 @@ class _Run:
 
     def _record(self, table: Table, column: Column | None, suggestion: Suggestion) -> None:
         standing = column.description if column is not None else table.description
-        suggestion = self._styled(suggestion)
+        suggestion = self.calibrated(self._styled(suggestion))
         told = suggestion.evidence
         if column is not None and suggestion.origin != "inherited":
             told = "; ".join(filter(None, (told, evidence(self.catalog, table, column, self.machine_made))))

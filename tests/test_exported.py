@@ -12,6 +12,7 @@ import docgen_plugin
 PINNED = {
     "docgen_plugin": ["__version__", "hookimpl"],
     "docgen_plugin.alternatives": ["Alternative", "Given", "alternative", "given"],
+    "docgen_plugin.calibration": ["Calibration", "Curve", "points_json", "read_points"],
     "docgen_plugin.claims": [
         "Evidence", "foreign_mention", "invented_literal", "neighbours", "strip_examples", "strip_units",
         "supported_units", "unit_words",
@@ -67,7 +68,7 @@ PINNED = {
     ],
     "docgen_plugin.measures_page": ["as_page"],
     "docgen_plugin.measures_report": ["as_json", "as_openmetrics"],
-    "docgen_plugin.migrations": ["MIGRATIONS", "SORT_CHARS", "events", "metadata", "suggestions", "versions"],
+    "docgen_plugin.migrations": ["MIGRATIONS", "SORT_CHARS", "calibrations", "events", "metadata", "suggestions", "versions"],
     "docgen_plugin.model": [
         "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "Lineage", "Provenance", "STATES", "Suggestion", "Table", "WriteReport",
         "text_hash",

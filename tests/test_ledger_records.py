@@ -25,6 +25,11 @@ DECIDED = {
 }
 
 
+def decide(ledger, source, ref, state, text=None):
+    row = ledger.row(source, ref)
+    assert ledger.decide(source, [Decision(row, state, "ann", text)])
+
+
 @pytest.fixture
 def team(tmp_path, monkeypatch):
     """A database, and a ledger beside it with decisions on it."""
@@ -51,8 +56,7 @@ def team(tmp_path, monkeypatch):
             ],
         )
         for name, (state, text) in DECIDED.items():
-            row = ledger.row(catalog.source, ColumnRef(table.key, name))
-            ledger.decide(catalog.source, [Decision(row, state, "ann", text)])
+            decide(ledger, catalog.source, ColumnRef(table.key, name), state, text)
     return url, catalog.source
 
 
@@ -87,7 +91,7 @@ def test_with_the_catalog_come_types_keys_and_all_columns(team, tmp_path):
 def test_one_source_of_several(team, tmp_path):
     with Ledger("l.db") as ledger:
         ledger.add("other", [Suggestion(ColumnRef("t", "a"), "One.")])
-        ledger.decide("other", [Decision(ledger.row("other", ColumnRef("t", "a")), "accepted")])
+        decide(ledger, "other", ColumnRef("t", "a"), "accepted")
     assert run("--ledger", "l.db", "--source", "other").exit_code == 0
     assert [one.source for one in read_records(tmp_path / "own.jsonl")] == ["other"]
     assert run("--ledger", "l.db").exit_code == 0
@@ -97,7 +101,7 @@ def test_one_source_of_several(team, tmp_path):
 def test_tables_that_are_gone_are_told(team):
     with Ledger("l.db") as ledger:
         ledger.add(team[1], [Suggestion(ColumnRef("main.gone", "a"), "One.")])
-        ledger.decide(team[1], [Decision(ledger.row(team[1], ColumnRef("main.gone", "a")), "accepted")])
+        decide(ledger, team[1], ColumnRef("main.gone", "a"), "accepted")
     assert "1 table of the ledger is no longer in" in run("--ledger", "l.db", "--catalog", team[0]).stderr
 
 
