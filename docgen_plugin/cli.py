@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from docgen_plugin import __version__, cli_coverage, cli_ledger, cli_model, cli_source, cli_sync, demo
+from docgen_plugin import (
+    __version__,
+    cli_coverage,
+    cli_ledger,
+    cli_metrics,
+    cli_model,
+    cli_source,
+    cli_sync,
+    demo,
+)
 from docgen_plugin.console import say, visible
 from docgen_plugin.errors import DocgenError
 from docgen_plugin.interrupts import came, remembered
@@ -25,6 +34,7 @@ _VERBS = (
     "apply",
     "status",
     "coverage",
+    "metrics",
     "sync",
     "model",
     "ledger",
@@ -94,6 +104,7 @@ for _command in (
     *cli_source.COMMANDS,
     *cli_ledger.COMMANDS,
     *cli_coverage.COMMANDS,
+    *cli_metrics.COMMANDS,
     *cli_sync.COMMANDS,
     *cli_model.COMMANDS,
     *demo.COMMANDS,

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from docgen_plugin.model import Column, Suggestion, Table
 from docgen_plugin.words import family, split_identifier
 
-__all__ = ["Turn", "fingerprint", "judge", "same_evidence", "same_text"]
+__all__ = ["Turn", "WRITTEN_OVER", "fingerprint", "judge", "same_evidence", "same_text"]
 
 _OPEN = ("suggested", "accepted", "edited")
 _APPROVED = ("accepted", "edited", "applied")
 _INHERITING = ("suggested", "accepted", "applied")
 _DBT_KINDS = ("model", "source", "seed", "snapshot")
 _UNKNOWN = "-"
+_WRITTEN_MEANWHILE = "someone wrote a text there meanwhile"
+_CHANGED_THERE = "the text was changed or removed there"
+WRITTEN_OVER = (_WRITTEN_MEANWHILE, _CHANGED_THERE)  # whys of a person's hand in the source
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,11 @@ def judge(row: Suggestion, now: str | None, current: str, parent: str | None = N
     if row.state in ("accepted", "edited") and now.strip() and same_text(now, row.text):
         return Turn("applied", "the text stands there already")
     if row.state in _OPEN and not same_text(now, row.before):
-        return Turn("stale", "someone wrote a text there meanwhile")
+        return Turn("stale", _WRITTEN_MEANWHILE)
     if row.state == "applied" and not same_text(now, row.text):
         if parent is not None and same_text(now, parent):
             return None  # it stands there as a reference, which follows the parent
-        return Turn("stale", "the text was changed or removed there")
+        return Turn("stale", _CHANGED_THERE)
     if outdated and row.state in _INHERITING:
         return Turn("stale", "its parent's text changed")
     if not row.ref.column and row.state in _APPROVED:

@@ -146,6 +146,11 @@ class Checker:
         text = _with_values(text, column.values) if column is not None else text
         return Verdict(text, "generated", confidence(logprob))
 
+    def mentions(self, table: Table, column: Column | None, text: str) -> str:
+        """Return the other table that a text names though nothing here does, "" when there is none."""
+        evidence = Evidence.of(table, column, (), self._neighbours(table))
+        return foreign_mention(_plain_words(text), self._entities, evidence)
+
     def check(
         self,
         table: Table,

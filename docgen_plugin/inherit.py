@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from docgen_plugin.model import Catalog, Column, ColumnRef, Suggestion, Table, text_hash
 from docgen_plugin.words import family, name_words, singular, split_identifier
 
-__all__ = ["Accepted", "DISAGREE", "Found", "evidence", "inherited", "reference_of"]
+__all__ = ["Accepted", "DISAGREE", "Found", "Hint", "evidence", "inherited", "reference_of"]
 
 DISAGREE = "parents disagree"  # how the evidence begins where several parents say different things
 
@@ -347,22 +347,50 @@ def _is_query(sql: str, name: str) -> bool:
     return re.search(pattern, sql, re.I) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A text that the team has for a like column of another table."""
+
+    text: str
+    ref: ColumnRef  # where it stands
+    edited: bool  # whether a person worded it
+
+
 @dataclass(slots=True)
 class Accepted:
     """The texts that people accepted, by what a column is; tells which of them a like column may reuse."""
 
     _texts: dict[tuple[str, str, str], dict[str, set[ColumnRef]]] = field(default_factory=dict)
+    _edited: set[ColumnRef] = field(default_factory=set)
 
     @classmethod
-    def collect(cls, catalog: Catalog, texts: Iterable[tuple[ColumnRef, str]]) -> Accepted:
-        """Return the index over (place, accepted text) pairs; places that are gone are left out."""
+    def collect(cls, catalog: Catalog, texts: Iterable[tuple[ColumnRef, str, bool]]) -> Accepted:
+        """Return the index over (place, accepted text, whether a person worded it); places that are gone are left out."""
         index = cls()
-        for ref, text in texts:
+        for ref, text, edited in texts:
             table = catalog.table(ref.table)
             column = table.column(ref.column) if table is not None and ref.column else None
             if column is not None and column.name.lower() not in _GENERIC:
                 index._texts.setdefault(_kind(column), {}).setdefault(text, set()).add(ref)
+                if edited:
+                    index._edited.add(ref)
         return index
+
+    def hint(self, table: Table, column: Column) -> Hint | None:
+        """Return the text of other tables' like columns to go by, None when there is none.
+
+        What a person worded comes before what was accepted as it was, then the text that most columns carry.
+        """
+        texts: Mapping[str, set[ColumnRef]] = self._texts.get(_kind(column), {})
+        found: list[tuple[int, int, str, ColumnRef]] = []
+        for text, refs in texts.items():
+            others = {ref for ref in refs if ref.table != table.key}
+            if others:
+                found.append((-len(others & self._edited), -len(others), text, min(others)))
+        if not found:
+            return None
+        edits, _, text, ref = min(found)
+        return Hint(text, ref, edits < 0)
 
     def reusable(self, table: Table, column: Column) -> Found | None:
         """Return the one text that at least two other tables' like columns carry, None when they differ."""

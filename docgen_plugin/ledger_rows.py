@@ -123,9 +123,9 @@ def row_of(found: RowMapping) -> Row:
     return Row(suggestion, found["version"], found["previous"])
 
 
-def event_of(found: RowMapping) -> Event:
-    """Return the event that a query over the events found."""
-    values: dict[str, Any] = {name: found[name] for name in Event.__dataclass_fields__}
+def event_of(found: RowMapping, prefix: str = "") -> Event:
+    """Return the event that a query over the events found; `prefix` stands before the names of its columns."""
+    values: dict[str, Any] = {name: found[f"{prefix}{name}"] for name in Event.__dataclass_fields__}
     return Event(**values | {name: values[name] or "" for name in ("batch", "origin", "model")})
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import TypeDecorator
 
-__all__ = ["MIGRATIONS", "SORT_CHARS", "events", "metadata", "suggestions", "versions"]
+__all__ = ["MIGRATIONS", "SORT_CHARS", "calibrations", "events", "metadata", "suggestions", "versions"]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -114,6 +114,19 @@ events = Table(
     Index("docgen_event_batch", "batch"),
 )
 
+# what log-probabilities are worth, fitted on decisions; the latest row of a model and origin counts
+calibrations = Table(
+    "docgen_calibration",
+    metadata,
+    Column("id", _BIG_KEY, primary_key=True, autoincrement=True),
+    Column("model", Text, nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("fitted_at", UtcDateTime, nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("decisions", Integer, nullable=False),
+    Column("points", Text, nullable=False),  # JSON: [[log-probability, share], ...], both rising
+)
+
 
 def _first(connection: Connection) -> None:
     """Create the suggestions and their history."""
@@ -152,4 +165,9 @@ def _third(connection: Connection) -> None:
     _complete(connection, suggestions)
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first, _second, _third)
+def _fourth(connection: Connection) -> None:
+    """Create the table of calibrations."""
+    calibrations.create(connection, checkfirst=True)
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first, _second, _third, _fourth)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from docgen_plugin import targets
+from docgen_plugin.calibration import Calibration
 from docgen_plugin.concepts import Lexicon, load_lexicon
 from docgen_plugin.config import Config
 from docgen_plugin.freshness import fingerprint
 from docgen_plugin.generate import Answer, Generator, TableRequest
 from docgen_plugin.grounding import UNCLEAR, Checker, Verdict
-from docgen_plugin.inherit import Accepted, Found, evidence, inherited
+from docgen_plugin.inherit import Accepted, Found, Hint, evidence, inherited
 from docgen_plugin.model import Catalog, Column, ColumnRef, Suggestion, Table
 from docgen_plugin.sources import read_catalog, write
 from docgen_plugin.store import Ledger
@@ -35,6 +36,7 @@ _KEPT_TOGETHER = 200  # answers between two commits of the ledger
 _KEPT_AFTER_S = 2.0
 _STANDS = ("accepted", "edited", "applied")
 _CONFIDENCE = {"inherited": 0.95, "reused": 0.9, "composed": 0.85}
+_REUSED_ONCE = 0.7  # of a text that one other table's like column carries, taken where the model has none
 _DICTIONARY_LOGPROB = -0.7  # taken for a text of the dictionary: below what the model is sure of
 # Our own model's sentence is taken above these mean log-probabilities (nats a token); below, what the dictionary nearly knows
 # or the least that the name says is the better text: training/LOG.md, "When the model's sentence is taken".
@@ -189,7 +191,7 @@ def _accepted(catalog: Catalog, ledger: Ledger, wanted: Iterable[Target]) -> Acc
     """Return the accepted texts of columns that share a name with a target; the others are never asked for."""
     names = {column.name.lower() for target in wanted for column in target.columns}
     texts = (
-        (row.suggestion.ref, row.suggestion.text)
+        (row.suggestion.ref, row.suggestion.text, "edited" in (row.suggestion.state, row.previous))
         for row in ledger.rows(catalog.source, states=_STANDS)
         if row.suggestion.ref.column.lower() in names and row.suggestion.origin != "unclear"
     )
@@ -202,7 +204,18 @@ class _Asked:
 
     table: Table
     column: Column | None
-    hints: tuple[str, ...]
+    known: tuple[str, ...]  # what the dictionary has for it
+    learned: Hint | None  # what the team has for a like column
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What the model was given to go by: the team's words before the dictionary's."""
+        return (self.learned.text, *self.known) if self.learned is not None else self.known
+
+    @property
+    def has_text(self) -> bool:
+        """Whether a text stands ready where the model is not sure."""
+        return bool(self.known) or (self.learned is not None and self.learned.edited)
 
 
 class _Run:
@@ -227,6 +240,7 @@ class _Run:
         self.total = total
         self.progress = progress
         self.checker = Checker(catalog, known)
+        self.calibrated = Calibration(ledger.curves())
         self.machine_made = targets.machine_made(catalog, ledger)
         self.model = ""
         self.strict = False
@@ -257,7 +271,7 @@ class _Run:
                 else:
                     self._record(target.table, column, found)
             if left:
-                yield self._request(target.table, left)
+                yield self._request(target.table, left, accepted)
 
     def _is_foreign(self, found: Suggestion | None) -> bool:
         """Return whether a text would be in English among texts in another language."""
@@ -278,26 +292,32 @@ class _Run:
         if found is not None:
             return found.suggestion(_ref(table, column), _CONFIDENCE[found.origin])
         opaque = self.checker.opaque(table, column)
-        return self._composed(table, column) if opaque is None else _suggestion(table, column, opaque)
+        if opaque is not None:
+            return _suggestion(table, column, opaque)
+        learned = accepted.hint(table, column) if column is not None else None
+        return self._composed(table, column, reworded=learned is not None and learned.edited)
 
-    def _composed(self, table: Table, column: Column | None) -> Suggestion | None:
-        """Return the glossary's text for a place that it knows exactly, or the dictionary's if the settings want that."""
+    def _composed(self, table: Table, column: Column | None, reworded: bool) -> Suggestion | None:
+        """Return the glossary's text for a place that it knows exactly, or the dictionary's if the settings want that.
+
+        Where people `reworded` the text of a like column, the dictionary's is not what they want.
+        """
         match = self.lexicon.match(table, column)
         if match is None or match.fit < 1.0:
             return None
-        if not match.told and (self.tuned or not self.compose):
+        if not match.told and (self.tuned or reworded or not self.compose):
             return None
         composed = self._fallback(table, column, (match.text,))
         return composed and replace(composed, confidence=_CONFIDENCE["composed"])
 
-    def _request(self, table: Table, asked: Sequence[Column | None]) -> TableRequest:
+    def _request(self, table: Table, asked: Sequence[Column | None], accepted: Accepted) -> TableRequest:
         hints = {}
         for column in asked:
-            texts = self.lexicon.hints(table, column)
-            if texts:
-                hints[column.name if column is not None else ""] = texts
-            place = _ref(table, column)
-            self._open[place] = _Asked(table, column, texts)
+            learned = accepted.hint(table, column) if column is not None else None
+            place = _Asked(table, column, self.lexicon.hints(table, column), learned)
+            if place.hints:
+                hints[column.name if column is not None else ""] = place.hints
+            self._open[_ref(table, column)] = place
         names = tuple(column.name for column in asked if column is not None)
         return TableRequest(table, names, None in asked, hints)
 
@@ -306,14 +326,17 @@ class _Run:
         asked = self._open.pop(answer.ref, None)
         if asked is None:
             return
-        table, column, hints = asked.table, asked.column, asked.hints
+        table, column = asked.table, asked.column
         verdict = self.checker.check(
-            table, column, answer.text, answer.logprob, hints, self.strict, self.voice
+            table, column, answer.text, answer.logprob, asked.hints, self.strict, self.voice
         )
         suggestion = replace(_suggestion(table, column, verdict), model=self.model, logprob=answer.logprob)
         if verdict.origin == "unclear" or not self._sure(asked, answer.logprob):
             suggestion = (
-                self._fallback(table, column, hints) or self._plain(table, column, answer) or suggestion
+                self._reused_once(asked)
+                or self._fallback(table, column, asked.known)
+                or self._plain(table, column, answer)
+                or suggestion
             )
         self._record(table, column, suggestion)
 
@@ -322,9 +345,19 @@ class _Run:
         if not self.strict or asked.column is None:
             return True
         if not self.tuned:
-            return logprob >= (_SURE_BESIDE_HINT if asked.hints else _SURE_ALONE)
+            return logprob >= (_SURE_BESIDE_HINT if asked.has_text else _SURE_ALONE)
         match = self.lexicon.match(asked.table, asked.column)
         return logprob >= (_TUNED_BESIDE_EXACT if match is not None and match.fit >= 1.0 else _TUNED)
+
+    def _reused_once(self, asked: _Asked) -> Suggestion | None:
+        """Return what people worded for a like column, if it holds for this place too; None when there is none."""
+        learned = asked.learned
+        if learned is None or not learned.edited:
+            return None
+        if self.checker.mentions(asked.table, asked.column, learned.text):
+            return None  # it says something of its own table
+        found = Found(learned.text, "reused", f"{learned.ref}, worded there by a person")
+        return found.suggestion(_ref(asked.table, asked.column), _REUSED_ONCE)
 
     def _fallback(self, table: Table, column: Column | None, hints: Sequence[str]) -> Suggestion | None:
         """Return a composed text for a place where the model's could not stand, None when there is none."""
@@ -369,7 +402,7 @@ class _Run:
 
     def _record(self, table: Table, column: Column | None, suggestion: Suggestion) -> None:
         standing = column.description if column is not None else table.description
-        suggestion = self._styled(suggestion)
+        suggestion = self.calibrated(self._styled(suggestion))
         told = suggestion.evidence
         if column is not None and suggestion.origin != "inherited":
             told = "; ".join(filter(None, (told, evidence(self.catalog, table, column, self.machine_made))))

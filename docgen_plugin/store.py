@@ -12,6 +12,7 @@ decision can be undone, the latest first.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from typing import Self
 import sqlalchemy
 from sqlalchemy.exc import IntegrityError
 
+from docgen_plugin.calibration import Curve, points_json, read_points
 from docgen_plugin.database import Database
 from docgen_plugin.errors import LedgerError
 from docgen_plugin.ledger_pages import Filter, bookmark, conditions, page_query, tally_query
@@ -40,7 +42,7 @@ from docgen_plugin.ledger_rows import (
     row_of,
     undo_rows,
 )
-from docgen_plugin.migrations import SORT_CHARS, events, suggestions
+from docgen_plugin.migrations import SORT_CHARS, calibrations, events, suggestions
 from docgen_plugin.model import STATES, ColumnRef, Suggestion, text_hash
 
 __all__ = ["Decision", "Event", "Filter", "Ledger", "Page", "Row"]
@@ -228,6 +230,54 @@ class Ledger:
         query = events.select().where(events.c.place == place_of(source, ref)).order_by(events.c.id)
         with self._database.reading() as connection:
             return [event_of(found) for found in connection.execute(query).mappings()]
+
+    def histories(self, source: str) -> Iterator[tuple[Row, list[Event]]]:
+        """Yield every row of a source with all that happened to its place, the oldest first, in one query.
+
+        Raises:
+            LedgerError: when the ledger cannot be read.
+        """
+        happened = [column.label(f"event_{column.name}") for column in events.c]
+        query = (
+            sqlalchemy.select(suggestions, *happened)
+            .join(events, events.c.place == suggestions.c.place)
+            .where(suggestions.c.source_hash == text_hash(source))
+            .order_by(events.c.place, events.c.id)
+        )
+        with self._database.reading() as connection:
+            found = connection.execution_options(yield_per=1000).execute(query).mappings()
+            for _, lines in itertools.groupby(found, key=lambda one: one["place"]):
+                listed = list(lines)
+                yield row_of(listed[0]), [event_of(one, "event_") for one in listed]
+
+    def curves(self) -> list[Curve]:
+        """Return what was fitted on decisions, the oldest first.
+
+        Raises:
+            LedgerError: when the ledger or a curve in it cannot be read.
+        """
+        query = sqlalchemy.select(calibrations).order_by(calibrations.c.id)
+        with self._database.reading() as connection:
+            found = list(connection.execute(query).mappings())
+        names = ("model", "origin", "decisions", "method", "fitted_at")
+        return [
+            Curve(points=read_points(one["points"]), **{name: one[name] for name in names}) for one in found
+        ]
+
+    def keep_curves(self, curves: Iterable[Curve]) -> None:
+        """Add curves; from now on they count for the suggestions made.
+
+        Raises:
+            LedgerError: when the ledger cannot be written.
+        """
+        names = ("model", "origin", "decisions", "method", "fitted_at")
+        rows = [
+            {"points": points_json(curve.points), **{name: getattr(curve, name) for name in names}}
+            for curve in curves
+        ]
+        if rows:
+            with self._database.writing() as connection:
+                connection.execute(calibrations.insert(), rows)
 
     def filed(self, source: str) -> set[ColumnRef]:
         """Return the accepted and edited places that `file` was told of and nobody changed since.

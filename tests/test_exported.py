@@ -12,6 +12,7 @@ import docgen_plugin
 PINNED = {
     "docgen_plugin": ["__version__", "hookimpl"],
     "docgen_plugin.alternatives": ["Alternative", "Given", "alternative", "given"],
+    "docgen_plugin.calibration": ["Calibration", "Curve", "points_json", "read_points"],
     "docgen_plugin.claims": [
         "Evidence", "foreign_mention", "invented_literal", "neighbours", "strip_examples", "strip_units",
         "supported_units", "unit_words",
@@ -19,6 +20,7 @@ PINNED = {
     "docgen_plugin.cli": ["cli", "main"],
     "docgen_plugin.cli_ledger": ["COMMANDS", "counted", "reviewer"],
     "docgen_plugin.cli_coverage": ["COMMANDS"],
+    "docgen_plugin.cli_metrics": ["COMMANDS"],
     "docgen_plugin.cli_model": ["COMMANDS"],
     "docgen_plugin.cli_options": ["Choice", "Session", "as_json", "selecting", "settings", "source_options"],
     "docgen_plugin.cli_source": ["COMMANDS", "loaded"],
@@ -35,7 +37,7 @@ PINNED = {
     "docgen_plugin.dialect": ["Dialect", "Tokens", "asked_units"],
     "docgen_plugin.errors": ["ConfigError", "DocgenError", "LedgerError", "ModelError", "SourceError", "WriteError"],
     "docgen_plugin.files": ["digest", "replace_file"],
-    "docgen_plugin.freshness": ["Turn", "fingerprint", "judge", "same_evidence", "same_text"],
+    "docgen_plugin.freshness": ["Turn", "WRITTEN_OVER", "fingerprint", "judge", "same_evidence", "same_text"],
     "docgen_plugin.generate": ["Answer", "Generator", "TableRequest", "load"],
     "docgen_plugin.gguf_header": ["Value", "check_file", "read_header"],
     "docgen_plugin.grounding": ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"],
@@ -46,7 +48,7 @@ PINNED = {
     "docgen_plugin.hub": [
         "HubFile", "HubReference", "SCHEME", "cached", "fetch", "held", "look", "parse", "upload",
     ],
-    "docgen_plugin.inherit": ["Accepted", "DISAGREE", "Found", "evidence", "inherited", "reference_of"],
+    "docgen_plugin.inherit": ["Accepted", "DISAGREE", "Found", "Hint", "evidence", "inherited", "reference_of"],
     "docgen_plugin.ledger_pages": [
         "Filter", "GROUPS", "ORDERS", "bookmark", "conditions", "page_query", "tally_query",
     ],
@@ -61,7 +63,12 @@ PINNED = {
     "docgen_plugin.manifest": [
         "Base", "DataSet", "FILE", "Manifest", "headline", "is_name", "parse", "read", "render", "version_key",
     ],
-    "docgen_plugin.migrations": ["MIGRATIONS", "SORT_CHARS", "events", "metadata", "suggestions", "versions"],
+    "docgen_plugin.measures": [
+        "BANDS", "Drop", "Fate", "GROUPS", "Group", "Measures", "Share", "Taken", "fates", "measure", "wilson",
+    ],
+    "docgen_plugin.measures_page": ["as_page"],
+    "docgen_plugin.measures_report": ["as_json", "as_openmetrics"],
+    "docgen_plugin.migrations": ["MIGRATIONS", "SORT_CHARS", "calibrations", "events", "metadata", "suggestions", "versions"],
     "docgen_plugin.model": [
         "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "Lineage", "Provenance", "STATES", "Suggestion", "Table", "WriteReport",
         "text_hash",

@@ -8,6 +8,7 @@ import click
 
 from docgen_plugin.errors import DocgenError
 from docgen_training import (
+    cli_calibrate,
     cli_data,
     cli_finetune,
     cli_harvest,
@@ -44,6 +45,7 @@ for _room in (
     cli_select,
     cli_publish,
     cli_run,
+    cli_calibrate,
 ):
     for _command in _room.COMMANDS:
         cli.add_command(_command)

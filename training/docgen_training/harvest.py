@@ -23,7 +23,7 @@ from docgen_training.json_schemas import read_schemas
 from docgen_training.licenses import Terms
 from docgen_training.records import Record, write_records
 
-__all__ = ["Harvest", "harvest", "one_line", "write_harvests"]
+__all__ = ["Harvest", "described", "harvest", "one_line", "plain", "write_harvests"]
 
 _SCHEMA_FILES = (".json", ".yaml", ".yml")
 _DBT_FILES = ("dbt_project.yml", "dbt_project.yaml")
@@ -78,8 +78,8 @@ def harvest(source: str, terms: Terms, name: str = "", least: int = 1) -> Harves
         own, notes = catalog.source, catalog.notes
         tables = tuple(chosen_tables(catalog.tables, config))
     own = name or own
-    records = tuple(Record(_plain(table, own), own, license_) for table in tables)
-    return Harvest(own, license_, tuple(one for one in records if _described(one.table) >= least), notes)
+    records = tuple(Record(plain(table, own), own, license_) for table in tables)
+    return Harvest(own, license_, tuple(one for one in records if described(one.table) >= least), notes)
 
 
 def write_harvests(out: Path, harvests: Iterable[Harvest]) -> int:
@@ -111,7 +111,7 @@ def one_line(text: str, *names: str) -> str:
     return "" if split_identifier(text) in map(split_identifier, names) else text
 
 
-def _plain(table: Table, source: str) -> Table:
+def plain(table: Table, source: str) -> Table:
     """Return what a record keeps of a table, as `read_records` gives it back."""
     name = _encodable(table.name)
     return Table(
@@ -140,5 +140,6 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _described(table: Table) -> int:
+def described(table: Table) -> int:
+    """Return how many places of a table have a text, the table itself among them."""
     return bool(table.description) + sum(bool(column.description) for column in table.columns)

@@ -1,0 +1,84 @@
+"""What a log-probability is worth: curves fitted on people's decisions, kept in the ledger, read by interpolation.
+
+`docgen-train calibrate` fits them; without a curve for a model and an origin the confidence stays as it was made.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+
+from docgen_plugin.errors import LedgerError
+from docgen_plugin.model import Suggestion
+
+__all__ = ["Calibration", "Curve", "points_json", "read_points"]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The share of texts that people accept unchanged, by log-probability, for one model and origin."""
+
+    model: str  # as the ledger names it, "" for texts of no model
+    origin: str
+    points: tuple[tuple[float, float], ...]  # (nats a token, share 0 to 1), both rising
+    decisions: int  # that it was fitted on
+    method: str  # isotonic or platt
+    fitted_at: datetime
+
+    def at(self, logprob: float) -> float:
+        """Return the share at a log-probability, on a straight line between points, level beyond the ends."""
+        xs = [x for x, _ in self.points]
+        place = bisect.bisect_left(xs, logprob)
+        if place == len(xs) or math.isnan(logprob):
+            return self.points[-1 if place else 0][1]
+        if place == 0 or xs[place] == logprob:
+            return self.points[place][1]
+        (x0, y0), (x1, y1) = self.points[place - 1 : place + 1]
+        return y0 + (y1 - y0) * (logprob - x0) / (x1 - x0)
+
+
+class Calibration:
+    """The curves of one ledger, the latest for each model and origin."""
+
+    def __init__(self, curves: Iterable[Curve] = ()) -> None:
+        """Take curves, the oldest first."""
+        self._curves = {(curve.model, curve.origin): curve for curve in curves}
+
+    def __call__(self, suggestion: Suggestion) -> Suggestion:
+        """Return a suggestion with the confidence that its curve gives; the same where there is none."""
+        curve = self._curves.get((suggestion.model, suggestion.origin))
+        if curve is None:
+            return suggestion
+        return replace(suggestion, confidence=curve.at(suggestion.logprob))
+
+
+def points_json(points: Iterable[tuple[float, float]]) -> str:
+    """Return points as the ledger keeps them.
+
+    >>> points_json([(-1.0, 0.25), (0.0, 0.5)])
+    '[[-1.0, 0.25], [0.0, 0.5]]'
+    """
+    return json.dumps([list(point) for point in points], allow_nan=False)
+
+
+def read_points(text: str) -> tuple[tuple[float, float], ...]:
+    """Return the points that the ledger keeps.
+
+    Raises:
+        LedgerError: when they are no rising points with shares from 0 to 1.
+    """
+    try:
+        points = tuple((float(x), float(y)) for x, y in json.loads(text))
+    except (ValueError, TypeError) as err:
+        raise LedgerError(
+            "the ledger's calibration cannot be read: fit it anew with docgen-train calibrate"
+        ) from err
+    rising = all(one[0] < other[0] and one[1] <= other[1] for one, other in pairwise(points))
+    if not points or not rising or not 0 <= points[0][1] <= points[-1][1] <= 1:
+        raise LedgerError("the ledger's calibration does not rise: fit it anew with docgen-train calibrate")
+    return points

@@ -1,0 +1,334 @@
+"""What became of the suggestions: the ledger's events -> shares with intervals, by model, origin, confidence, folder.
+
+A suggestion counts with the last decision on it that still stands; one that was taken back counts as open again.
+Decisions on one place and bulk actions are counted apart, since in bulk nobody need have looked. An 'unclear' is
+no proposal: it is numbered, and left out of every share.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from docgen_plugin.freshness import WRITTEN_OVER
+from docgen_plugin.ledger_rows import UNDONE, Event, Row
+from docgen_plugin.model import ColumnRef
+
+__all__ = [
+    "BANDS",
+    "Drop",
+    "Fate",
+    "GROUPS",
+    "Group",
+    "Measures",
+    "Share",
+    "Taken",
+    "fates",
+    "measure",
+    "wilson",
+]
+
+GROUPS = ("model", "origin", "confidence", "folder")
+BANDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9)  # of confidence, each from here up to the next
+_DECIDED = ("accepted", "edited", "rejected")
+_TAKEN = ("accepted", "edited")
+_REVERSED_WITHIN = timedelta(days=30)
+_LATELY = timedelta(days=30)  # what is compared with everything before it
+_LEAST = 30  # decisions on each side before a drop is told
+_Z = 1.96  # two-sided 95 %
+_NO_REASON = "(no reason)"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A number of cases out of all that were looked at."""
+
+    count: int
+    of: int
+
+    @property
+    def value(self) -> float | None:
+        """The share, 0 to 1; None of nothing."""
+        return self.count / self.of if self.of else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its Wilson interval at 95 %; everything, 0 to 1, for a share of nothing."""
+        return wilson(self.count, self.of)
+
+
+@dataclass(slots=True)
+class Taken:
+    """One decision as it was taken, and when it was taken back or changed."""
+
+    at: datetime
+    state: str  # accepted, edited, rejected
+    text: str  # that was decided on; of an edit, the person's
+    why: str = ""
+    batch: str = ""  # "" is a decision on this place alone
+    reversed_at: datetime | None = None
+
+    @property
+    def is_reversed(self) -> bool:
+        """Whether it held for less than 30 days."""
+        return self.reversed_at is not None and self.reversed_at - self.at <= _REVERSED_WITHIN
+
+
+@dataclass(slots=True)
+class Fate:
+    """One suggestion and every decision on it, in order."""
+
+    ref: ColumnRef
+    folder: str
+    origin: str
+    model: str
+    confidence: float  # as it was shown, 0 to 1
+    logprob: float  # nats a token
+    text: str
+    at: datetime
+    taken: list[Taken] = field(default_factory=list)
+    standing: Taken | None = None  # the decision that holds, None while it is open
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the text was taken as it was."""
+        one = self.standing
+        return one is not None and one.state in _TAKEN and one.text == self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What became of some suggestions; all shares are higher the better, but `reversals`."""
+
+    name: str
+    suggested: int
+    unclear: int  # of them, left out of all that follows
+    open: int
+    individual: Share  # accepted or edited, of those decided one by one
+    bulk: Share  # the same of those decided in bulk
+    unchanged: Share  # accepted as they were, of those decided one by one
+    edits: int
+    edit_distance: float | None  # median: Levenshtein over characters / the longer text, 0 to 1
+    rejections: tuple[tuple[str, int], ...]  # reason, number; the most frequent first
+    seconds: tuple[float, float] | None  # from suggestion to decision: median and 90th percentile
+    reversals: Share  # decisions undone, changed or written over within 30 days, of all that were taken
+    confidence: float | None  # mean, of those decided one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Acceptance, one by one, that is lower than before by more than chance would have it."""
+
+    kind: str  # "model" or "time"
+    name: str
+    before_name: str
+    now: Share
+    before: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Everything that `docgen metrics` shows of one source."""
+
+    total: Group
+    groups: dict[str, tuple[Group, ...]]  # by each of GROUPS
+    weeks: tuple[Group, ...]  # by the Monday of the decision
+    drops: tuple[Drop, ...]
+
+
+def wilson(count: int, of: int, z: float = _Z) -> tuple[float, float]:
+    """Return the score interval of a proportion (E. B. Wilson, JASA 22, 1927, 209-212).
+
+    >>> [round(bound, 3) for bound in wilson(8, 10)], wilson(0, 0)
+    ([0.49, 0.943], (0.0, 1.0))
+    """
+    if not of:
+        return 0.0, 1.0
+    share = count / of
+    scale = 1 + z * z / of
+    middle = (share + z * z / (2 * of)) / scale
+    half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / scale
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def fates(row: Row, events: Iterable[Event]) -> Iterator[Fate]:
+    """Yield every suggestion that a place ever had, with what became of it; `events` in order, the oldest first."""
+    fate: Fate | None = None
+    stack: list[Taken] = []
+    for event in events:
+        if event.new_state == "suggested" and event.why != UNDONE:
+            if fate is not None:
+                yield fate
+            fate, stack = _begun(row, event), []
+        elif fate is not None:
+            _follow(fate, stack, event)
+            fate.standing = stack[-1] if stack else None
+    if fate is not None:
+        yield fate
+
+
+def _begun(row: Row, event: Event) -> Fate:
+    # an event of an older ledger does not tell of its suggestion: then the row does
+    told, one = bool(event.origin), row.suggestion
+    return Fate(
+        one.ref,
+        _folder(one.path),
+        event.origin if told else one.origin,
+        event.model if told else one.model,
+        (event.confidence if told else one.confidence) or 0.0,
+        (event.logprob if told else one.logprob) or 0.0,
+        event.new_text or "",
+        event.happened_at,
+    )
+
+
+def _follow(fate: Fate, stack: list[Taken], event: Event) -> None:
+    """Take one event into a suggestion's decisions; `stack` holds those that were not taken back."""
+    if event.why == UNDONE:
+        if stack:
+            stack.pop().reversed_at = event.happened_at
+    elif event.new_state in _DECIDED and (event.old_state != event.new_state or event.new_text is not None):
+        if stack and stack[-1].state != event.new_state:
+            stack[-1].reversed_at = event.happened_at
+        text = event.new_text if event.new_text is not None else stack[-1].text if stack else fate.text
+        stack.append(Taken(event.happened_at, event.new_state, text, event.why, event.batch))
+        fate.taken.append(stack[-1])
+    elif event.new_state == "stale" and stack and event.why in WRITTEN_OVER:
+        stack[-1].reversed_at = event.happened_at
+
+
+def _folder(path: str) -> str:
+    """Return the first two levels of a file's folder.
+
+    >>> _folder("models/marts/core/_core.yml"), _folder("schema.yml"), _folder("")
+    ('models/marts', '(none)', '(none)')
+    """
+    return "/".join(path.replace("\\", "/").split("/")[:-1][:2]) or "(none)"
+
+
+def measure(found: Iterable[Fate], now: datetime, since: datetime | None = None) -> Measures:
+    """Return the measures of suggestions; with `since` of those decided, or while open suggested, from then on.
+
+    What happened lately is compared with what was before, whatever `since` says.
+    """
+    all_of_them = list(found)
+    listed = [one for one in all_of_them if since is None or _moment(one) >= since]
+    groups = {name: _grouped(listed, _KEYS[name]) for name in GROUPS}
+    decided = [one for one in listed if one.standing is not None]
+    weeks = _grouped(decided, lambda one: _monday(_moment(one)))
+    return Measures(_group("all", listed), groups, weeks, tuple(_drops(all_of_them, now)))
+
+
+def _moment(fate: Fate) -> datetime:
+    return fate.standing.at if fate.standing is not None else fate.at
+
+
+def _monday(moment: datetime) -> str:
+    return (moment - timedelta(days=moment.weekday())).date().isoformat()
+
+
+def _band(fate: Fate) -> str:
+    number = max(index for index, low in enumerate(BANDS) if fate.confidence >= low or not index)
+    high = BANDS[number + 1] if number + 1 < len(BANDS) else 1.0
+    return f"{BANDS[number]:.1f}-{high:.1f}"
+
+
+_KEYS: dict[str, Callable[[Fate], str]] = {
+    "model": lambda one: one.model or "(none)",
+    "origin": lambda one: one.origin,
+    "confidence": _band,
+    "folder": lambda one: one.folder,
+}
+
+
+def _grouped(listed: Iterable[Fate], key: Callable[[Fate], str]) -> tuple[Group, ...]:
+    parts: dict[str, list[Fate]] = {}
+    for one in listed:
+        parts.setdefault(key(one), []).append(one)
+    return tuple(_group(name, parts[name]) for name in sorted(parts))
+
+
+def _group(name: str, listed: Sequence[Fate]) -> Group:
+    proposed = [one for one in listed if one.origin != "unclear"]
+    decided = [(one, one.standing) for one in proposed if one.standing is not None]
+    single = [one for one, taken in decided if not taken.batch]
+    edits = [_distance(one.text, taken.text) for one, taken in decided if _is_edit(one, taken)]
+    reasons = Counter(taken.why or _NO_REASON for _, taken in decided if taken.state == "rejected")
+    waits = sorted((taken.at - one.at).total_seconds() for one, taken in decided)
+    every = [taken for one in proposed for taken in one.taken]
+    return Group(
+        name,
+        len(listed),
+        len(listed) - len(proposed),
+        len(proposed) - len(decided),
+        _accepted(single),
+        _accepted([one for one, taken in decided if taken.batch]),
+        Share(sum(one.is_unchanged for one in single), len(single)),
+        len(edits),
+        statistics.median(edits) if edits else None,
+        tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
+        (statistics.median(waits), waits[math.ceil(0.9 * len(waits)) - 1]) if waits else None,
+        Share(sum(taken.is_reversed for taken in every), len(every)),
+        statistics.fmean(one.confidence for one in single) if single else None,
+    )
+
+
+def _accepted(listed: Sequence[Fate]) -> Share:
+    taken = sum(one.standing is not None and one.standing.state in _TAKEN for one in listed)
+    return Share(taken, len(listed))
+
+
+def _is_edit(fate: Fate, taken: Taken) -> bool:
+    return taken.state in _TAKEN and taken.text != fate.text
+
+
+def _distance(one: str, other: str) -> float:
+    """Return the Levenshtein distance of two texts over the length of the longer, 0 to 1.
+
+    NOTE: difflib's ratio is no distance: it depends on the order of its arguments, and is quadratic at its worst.
+    """
+    from rapidfuzz.distance import Levenshtein
+
+    return float(Levenshtein.normalized_distance(one, other))
+
+
+def _drops(listed: Sequence[Fate], now: datetime) -> Iterator[Drop]:
+    """Yield where acceptance fell: a model against the one before it, the last 30 days against all before."""
+    made = [one for one in listed if one.origin == "generated"]
+    first: dict[str, datetime] = {}
+    for one in made:
+        first[one.model] = min(one.at, first.get(one.model, one.at))
+    order = sorted(first, key=lambda name: (first[name], name))
+    by_model = {name: _single([one for one in made if one.model == name]) for name in order}
+    for older, newer in pairwise(order):
+        if _is_lower(by_model[newer], by_model[older]):
+            yield Drop("model", newer, older, by_model[newer], by_model[older])
+    decided = [one for one in listed if one.standing is not None and one.origin != "unclear"]
+    lately = _single([one for one in decided if _moment(one) > now - _LATELY])
+    earlier = _single([one for one in decided if _moment(one) <= now - _LATELY])
+    if _is_lower(lately, earlier):
+        yield Drop("time", f"the last {_LATELY.days} days", "before", lately, earlier)
+
+
+def _single(listed: Sequence[Fate]) -> Share:
+    return _accepted([one for one in listed if one.standing is not None and not one.standing.batch])
+
+
+def _is_lower(now: Share, before: Share) -> bool:
+    """Return whether a share fell by the two-proportion z-test with pooled variance at 95 %, two-sided.
+
+    Source: NIST/SEMATECH e-Handbook of Statistical Methods, 7.3.3. Fewer than 30 decisions a side tell nothing.
+
+    >>> _is_lower(Share(20, 40), Share(36, 40)), _is_lower(Share(34, 40), Share(36, 40)), _is_lower(Share(0, 29), Share(9, 9))
+    (True, False, False)
+    """
+    if min(now.of, before.of) < _LEAST:
+        return False
+    pooled = (now.count + before.count) / (now.of + before.of)
+    spread = math.sqrt(pooled * (1 - pooled) * (1 / now.of + 1 / before.of))
+    return spread > 0 and (before.count / before.of - now.count / now.of) / spread > _Z
