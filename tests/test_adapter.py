@@ -37,7 +37,7 @@ from docgen_plugin.llama_native import NativeModel
 from docgen_plugin.model import Column, Table
 from docgen_plugin.model_files import default_model, find_base, model_files
 from docgen_plugin.prompt import GRAMMAR
-from tests.tiny_models import bespoke_gguf
+from tests.tiny_models import bespoke_gguf, synthetic_request, synthetic_tables
 
 ONE_THREAD = Config(threads=1)
 TABLE = Table(
@@ -88,11 +88,6 @@ def told(base: Path, **more: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def network() -> Any:
-    return embedded_network()
-
-
-@pytest.fixture(scope="module")
 def teams(tmp_path_factory) -> list[Path]:
     """Adapters of two teams for the embedded model."""
     folder = tmp_path_factory.mktemp("teams")
@@ -122,21 +117,19 @@ def float_copy(source: Path, out: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_llama_cpp_computes_what_torch_computes(network, tmp_path):
+def test_llama_cpp_computes_what_torch_computes(tmp_path):
     lora = shaken(embedded_network(), 3)
     base = float_copy(default_model(), tmp_path / "base.gguf")
     path = write_adapter(lora, tmp_path / "team.gguf", "team", told(base))
     merged = embedded_network()
     merged.load_state_dict(lora.merged())
     native = NativeModel(base, 0)
-    adapter = native.adapter(path)
-    context = native.open(256, 1, 1, False, adapter)
+    contexts = [native.open(256, 1, 1, False, one) for one in (native.adapter(path), None)]
     ids = native.tokenize("customer order with its date and the amount that was paid")
-    logits = context.decode([(one, at, 0, at == len(ids) - 1) for at, one in enumerate(ids)])[0].copy()
+    tokens = [(one, at, 0, at == len(ids) - 1) for at, one in enumerate(ids)]
+    logits, bare = (context.decode(tokens)[0].copy() for context in contexts)
     with torch.inference_mode():
-        hooked, whole, bare = (
-            one(torch.tensor([ids])).logits[0, -1].numpy() for one in (lora.model, merged, network)
-        )
+        hooked, whole = (one(torch.tensor([ids])).logits[0, -1].numpy() for one in (lora.model, merged))
     native.close()
     assert np.abs(hooked - whole).max() < 1e-3
     assert np.abs(logits - whole).max() < 0.05  # the cache is F16
@@ -155,6 +148,18 @@ def test_an_adapter_serves_beside_its_base(teams):
     assert said(base) == before, "the base's own contexts must not see the adapter"
     team.close()
     base.close()
+
+
+@pytest.mark.slow
+def test_answers_do_not_depend_on_company(teams):
+    requests = [synthetic_request(table) for table in synthetic_tables(3, 20, seed=5)]
+    team = load(str(teams[0]), ONE_THREAD)
+    together = {answer.ref: answer.text for answer in team.describe(requests)}
+    some = [TableRequest(one.table, one.columns[2:15:3], hints=one.hints) for one in reversed(requests)]
+    for request in some:
+        for answer in team.describe([request]):
+            assert answer.text == together[answer.ref]
+    team.close()
 
 
 def test_one_base_in_memory_serves_many_teams(teams):
@@ -307,7 +312,7 @@ def test_a_stopped_run_goes_on_and_ends_as_one_that_was_not(tuned, texts, tmp_pa
     finetune_embedded([texts], texts, out, OPTIONS)
     whole = {one.name: one.data for one in gguf.GGUFReader(tuned / "adapter.gguf").tensors}
     for tensor in gguf.GGUFReader(out / "adapter.gguf").tensors:
-        assert np.allclose(tensor.data, whole[tensor.name], atol=1e-5), tensor.name
+        assert np.allclose(tensor.data, whole[tensor.name], atol=1e-3), tensor.name
 
 
 def test_a_run_of_other_settings_is_not_gone_on_with(tuned, texts):

@@ -125,7 +125,7 @@ def _permuted(values: Any, heads: int) -> Any:
 
 
 def write_adapter(lora: Lora, out: Path, name: str, metadata: Mapping[str, str]) -> Path:
-    """Write the additions as a LoRA adapter that llama.cpp loads beside the base; return its path.
+    """Write the additions, in F16, as a LoRA adapter that llama.cpp loads beside the base; return its path.
 
     The format: ggml-org/llama.cpp, convert_lora_to_gguf.py and src/llama-adapter.cpp.
     """
@@ -142,7 +142,7 @@ def write_adapter(lora: Lora, out: Path, name: str, metadata: Mapping[str, str])
     for key, value in metadata.items():
         writer.add_string(key, value)
     for key, array in lora.tensors().items():
-        writer.add_tensor(key, np.ascontiguousarray(array, np.float32))
+        writer.add_tensor(key, np.ascontiguousarray(array, np.float16))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
