@@ -121,7 +121,7 @@ class _Splicer:
         self._edits = Edits(document)
         self._growing: dict[int, _Added] = {}  # by id of the entry's node
         self._new: dict[Place, _Added] = {}
-        self._written: dict[tuple[int, str], Text] = {}
+        self._written: dict[int, Text] = {}  # by id of the entry's node
         self._spelling, self._marking = mark_spelling(document.data, spelling), marking
         self._marked: set[int] = set()
 
@@ -258,10 +258,10 @@ class _Splicer:
             raise Refused("the entry has 'description:' twice")
         if pairs(entry.node, "v") and holds_jinja(item.after):
             raise Refused("the text looks like Jinja, which dbt runs twice in a version's description")
-        done = self._written.setdefault((id(entry.node), "description"), item)
-        if done.after != item.after:
+        done = self._written.get(id(entry.node))
+        if done is not None and done.after != item.after:
             raise Refused("another version of the model shares this place")
-        if done is not item:
+        if done is not None:
             return  # another version of the model has put it there just now
         if not found:
             if item.before.strip():
@@ -287,6 +287,7 @@ class _Splicer:
 
     def _mark(self, entry: Entry, item: Text, offset: int) -> None:
         """Say beside a description where it comes from; a place where that cannot be said goes without."""
+        self._written[id(entry.node)] = item
         if item.mark is None or not self._marking or id(entry.node) in self._marked:
             return
         self._marked.add(id(entry.node))

@@ -11,9 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from docgen_plugin.model_files import default_model
-
 from docgen_plugin.config import Config, load_config
+from docgen_plugin.model_files import default_model
 from docgen_training.run_config import EMBEDDED, RunConfig
 from docgen_training.run_data import is_record_file
 
