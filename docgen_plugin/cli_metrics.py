@@ -140,6 +140,9 @@ def _show_measures(found: Measures, chosen: Sequence[str]) -> None:
     ):
         show(f"{name + ':':<24}{_interval(share)}")
     _show_rest(total)
+    for one in found.versions:
+        show(f"{visible(one.name)} against {visible(one.before_name)}: {one.verdict}")
+        show(f"{'':4}{_interval(one.now)} against {_interval(one.before)}")
     for drop in found.drops:
         show(f"acceptance fell: {visible(drop.name)} {_interval(drop.now)}")
         show(f"{'':17}{visible(drop.before_name)} {_interval(drop.before)}")

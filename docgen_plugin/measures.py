@@ -28,6 +28,7 @@ __all__ = [
     "Measures",
     "Share",
     "Taken",
+    "Versus",
     "fates",
     "measure",
     "wilson",
@@ -132,12 +133,30 @@ class Drop:
 
 
 @dataclass(frozen=True, slots=True)
+class Versus:
+    """A model's own texts, decided one by one, beside those of the model that came before it."""
+
+    name: str
+    before_name: str
+    now: Share
+    before: Share
+
+    @property
+    def verdict(self) -> str:
+        """Which is accepted more: "better", "worse", or "cannot tell yet" by the test at 95 %."""
+        if _is_lower(self.now, self.before):
+            return "worse"
+        return "better" if _is_lower(self.before, self.now) else "cannot tell yet"
+
+
+@dataclass(frozen=True, slots=True)
 class Measures:
     """Everything that `docgen metrics` shows of one source."""
 
     total: Group
     groups: dict[str, tuple[Group, ...]]  # by each of GROUPS
     weeks: tuple[Group, ...]  # by the Monday of the decision
+    versions: tuple[Versus, ...]  # each model beside the one before it, all that was ever decided
     drops: tuple[Drop, ...]
 
 
@@ -221,7 +240,9 @@ def measure(found: Iterable[Fate], now: datetime, since: datetime | None = None)
     groups = {name: _grouped(listed, _KEYS[name]) for name in GROUPS}
     decided = [one for one in listed if one.standing is not None]
     weeks = _grouped(decided, lambda one: _monday(_moment(one)))
-    return Measures(_group("all", listed), groups, weeks, tuple(_drops(all_of_them, now)))
+    versions = tuple(_versions(all_of_them))
+    drops = tuple(_drops(all_of_them, versions, now))
+    return Measures(_group("all", listed), groups, weeks, versions, drops)
 
 
 def _moment(fate: Fate) -> datetime:
@@ -297,17 +318,23 @@ def _distance(one: str, other: str) -> float:
     return float(Levenshtein.normalized_distance(one, other))
 
 
-def _drops(listed: Sequence[Fate], now: datetime) -> Iterator[Drop]:
-    """Yield where acceptance fell: a model against the one before it, the last 30 days against all before."""
+def _versions(listed: Sequence[Fate]) -> Iterator[Versus]:
+    """Yield each model but the first beside the one before it, in the order of their first suggestions."""
     made = [one for one in listed if one.origin == "generated"]
     first: dict[str, datetime] = {}
+    by_model: dict[str, list[Fate]] = {}
     for one in made:
         first[one.model] = min(one.at, first.get(one.model, one.at))
-    order = sorted(first, key=lambda name: (first[name], name))
-    by_model = {name: _single([one for one in made if one.model == name]) for name in order}
-    for older, newer in pairwise(order):
-        if _is_lower(by_model[newer], by_model[older]):
-            yield Drop("model", newer, older, by_model[newer], by_model[older])
+        by_model.setdefault(one.model, []).append(one)
+    for older, newer in pairwise(sorted(first, key=lambda name: (first[name], name))):
+        yield Versus(newer, older, _single(by_model[newer]), _single(by_model[older]))
+
+
+def _drops(listed: Sequence[Fate], versions: Iterable[Versus], now: datetime) -> Iterator[Drop]:
+    """Yield where acceptance fell: a model against the one before it, the last 30 days against all before."""
+    for one in versions:
+        if one.verdict == "worse":
+            yield Drop("model", one.name, one.before_name, one.now, one.before)
     decided = [one for one in listed if one.standing is not None and one.origin != "unclear"]
     lately = _single([one for one in decided if _moment(one) > now - _LATELY])
     earlier = _single([one for one in decided if _moment(one) <= now - _LATELY])

@@ -46,6 +46,7 @@ def as_page(source: str, found: Measures, made: str) -> str:
         "<h2>What a confidence is worth</h2><p>Accepted unchanged, one by one, against the confidence shown: "
         "on the line it means what it says, below it promises too much.</p>",
         _reliability(found.groups["confidence"]),
+        _versions(found),
         *(_table(name, found.groups[name]) for name in GROUPS),
         _reasons(found.total),
     ]
@@ -60,6 +61,24 @@ def _drops(found: Measures) -> list[str]:
         f"Acceptance fell: {one.name} {_percent(one.now)}, {one.before_name} {_percent(one.before)}."
         for one in found.drops
     ]
+
+
+def _versions(found: Measures) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(one.name)}</td><td>{_cell(one.now)}</td><td>{escape(one.before_name)}</td>"
+        f"<td>{_cell(one.before)}</td><td>{one.verdict}</td></tr>"
+        for one in found.versions
+    )
+    if not rows:
+        return ""
+    heads = "".join(
+        f'<th scope="col">{one}</th>'
+        for one in ("model", "one by one", "before it", "one by one", "so it is")
+    )
+    return (
+        '<h2>Models against the one before</h2><div class="wide" tabindex="0" role="region" aria-label="Models">'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
 
 
 def _tiles(total: Group) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from docgen_plugin.measures import Drop, Group, Measures, Share
+from docgen_plugin.measures import Drop, Group, Measures, Share, Versus
 
 __all__ = ["as_json", "as_openmetrics"]
 
@@ -41,6 +41,7 @@ def as_json(source: str, found: Measures) -> dict[str, Any]:
         "total": _group_json(found.total),
         "by": {name: [_group_json(one) for one in groups] for name, groups in found.groups.items()},
         "weeks": [_group_json(one) for one in found.weeks],
+        "versions": [_compared(one) | {"verdict": one.verdict} for one in found.versions],
         "drops": [_drop_json(one) for one in found.drops],
     }
 
@@ -71,12 +72,15 @@ def _share_json(share: Share) -> dict[str, Any]:
 
 
 def _drop_json(drop: Drop) -> dict[str, Any]:
+    return {"kind": drop.kind, **_compared(drop)}
+
+
+def _compared(one: Drop | Versus) -> dict[str, Any]:
     return {
-        "kind": drop.kind,
-        "name": drop.name,
-        "before_name": drop.before_name,
-        "now": _share_json(drop.now),
-        "before": _share_json(drop.before),
+        "name": one.name,
+        "before_name": one.before_name,
+        "now": _share_json(one.now),
+        "before": _share_json(one.before),
     }
 
 

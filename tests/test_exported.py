@@ -64,7 +64,8 @@ PINNED = {
         "Base", "DataSet", "FILE", "Manifest", "headline", "is_name", "parse", "read", "render", "version_key",
     ],
     "docgen_plugin.measures": [
-        "BANDS", "Drop", "Fate", "GROUPS", "Group", "Measures", "Share", "Taken", "fates", "measure", "wilson",
+        "BANDS", "Drop", "Fate", "GROUPS", "Group", "Measures", "Share", "Taken", "Versus", "fates", "measure",
+        "wilson",
     ],
     "docgen_plugin.measures_page": ["as_page"],
     "docgen_plugin.measures_report": ["as_json", "as_openmetrics"],

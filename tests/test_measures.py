@@ -190,7 +190,11 @@ def test_a_drop_between_models_is_told(ledger, clock, old, new, told):
     decided(ledger, "a", *old)
     clock.at = START + timedelta(minutes=1)
     decided(ledger, "b", *new, model="m@2")
-    drops = measured(ledger).drops
+    found = measured(ledger)
+    drops = found.drops
+    (compared,) = found.versions
+    verdict = "worse" if told else "better" if sum(old) >= 30 and old[0] < new[0] else "cannot tell yet"
+    assert (compared.name, compared.verdict) == ("m@2", verdict)
     assert [(one.name, one.before_name) for one in drops] == ([("m@2", "m@1")] if told else [])
 
 
