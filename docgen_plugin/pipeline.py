@@ -209,8 +209,10 @@ class _Asked:
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """What the model was given to go by: the team's words before the dictionary's."""
-        return (self.learned.text, *self.known) if self.learned is not None else self.known
+        """What the model was given to go by: the team's words before the dictionary's, a person's alone."""
+        if self.learned is None:
+            return self.known
+        return (self.learned.text,) if self.learned.edited else (self.learned.text, *self.known)
 
     @property
     def has_text(self) -> bool:
@@ -331,12 +333,14 @@ class _Run:
             table, column, answer.text, answer.logprob, asked.hints, self.strict, self.voice
         )
         suggestion = replace(_suggestion(table, column, verdict), model=self.model, logprob=answer.logprob)
-        if verdict.origin == "unclear" or not self._sure(asked, answer.logprob):
+        unsure = verdict.origin == "unclear" or not self._sure(asked, answer.logprob)
+        # the embedded model takes little from a hint: what a person worded is shown as it is
+        reused = self._reused_once(asked) if unsure or (self.strict and not self.tuned) else None
+        if reused is not None:
+            suggestion = reused
+        elif unsure:
             suggestion = (
-                self._reused_once(asked)
-                or self._fallback(table, column, asked.known)
-                or self._plain(table, column, answer)
-                or suggestion
+                self._fallback(table, column, asked.known) or self._plain(table, column, answer) or suggestion
             )
         self._record(table, column, suggestion)
 
