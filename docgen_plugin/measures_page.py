@@ -18,7 +18,7 @@ _ROWS = 30  # of a group's table
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c2126; --soft: #59636e; --line: #d4dae0; --page: #fff; --bar: #1f6feb; --bad: #b3261e; --warn: #fff1ef; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ec; --soft: #9aa5b1; --line: #39424c; --page: #14181c; --bar: #6cb0ff; --bad: #ff8a80; --warn: #35201e; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; }
 p { color: var(--soft); margin: .2rem 0 1rem; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .75rem; margin: 1rem 0; }
@@ -26,8 +26,8 @@ p { color: var(--soft); margin: .2rem 0 1rem; }
 .tile span { color: var(--soft); font-size: .85rem; display: block; }
 .drop { border-left: 4px solid var(--bad); background: var(--warn); padding: .6rem 1rem; margin: .5rem 0; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th { color: var(--soft); font-weight: 600; } th:first-child, td:first-child { text-align: left; min-width: 9rem; white-space: normal; overflow-wrap: anywhere; }
+th, td { text-align: right; padding: .3rem .45rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th { color: var(--soft); font-weight: 600; } th:first-child, td:first-child { text-align: left; min-width: 7.5rem; white-space: normal; overflow-wrap: anywhere; }
 small { color: var(--soft); } svg { max-width: 100%; height: auto; } svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
 svg .grid { stroke: var(--line); } svg .mark { fill: var(--bar); } svg .range { stroke: var(--bar); stroke-width: 2; opacity: .45; }
 """
@@ -103,7 +103,7 @@ def _tiles(total: Group) -> str:
 
 def _table(name: str, groups: Sequence[Group]) -> str:
     shown = sorted(groups, key=lambda one: -one.suggested)[:_ROWS] if name == "folder" else groups
-    head = ("suggested", "open", "one by one", "unchanged", "in bulk", "edit", "taken back", "median wait")
+    head = ("suggested", "open", "one by one", "unchanged", "in bulk", "edit", "taken back", "wait")
     rows = "".join(
         f"<tr><td>{escape(one.name)}</td><td>{one.suggested:,}</td><td>{one.open:,}</td>"
         + "".join(f"<td>{_cell(share)}</td>" for share in (one.individual, one.unchanged, one.bulk))
