@@ -132,6 +132,9 @@ def _plain_column(column: Column) -> Column:
         description=one_line(column.description, column.name),
         foreign_key=key and replace(key, table=key.table.rpartition(".")[2]),
         values=tuple(_encodable(value) for value in column.values),
+        lineage=None,
+        reference="",
+        pinned=False,
     )
 
 
