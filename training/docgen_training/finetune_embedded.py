@@ -1,4 +1,4 @@
-"""The embedded model in a team's own voice: a LoRA adapter of 8 MB beside it, in minutes on a CPU.
+"""The embedded model in a team's own voice: a LoRA adapter of 4 MB beside it, in minutes on a CPU.
 
     docgen-train finetune --base embedded --data ours.jsonl --valid held.jsonl --out runs/acme
     docgen suggest . --model runs/acme/adapter.gguf

@@ -17,6 +17,7 @@ from docgen_plugin.model import Column, Table
 from docgen_plugin.words import entity_words, family, name_words, plural, singular, split_identifier
 
 __all__ = [
+    "GENERAL",
     "Expansion",
     "Planted",
     "claim",
@@ -131,7 +132,7 @@ def _unknown_thing(words: Sequence[str], evidence: Evidence) -> str:
     Words that stand for things in general (record, person, user, table, ...) claim nothing.
     """
     for before, word in pairwise(words):
-        if before != "the" or word in _GENERAL or word not in _things():
+        if before != "the" or word in GENERAL or word not in _things():
             continue
         forms = {word, singular(word), plural(word)}
         if any(evidence.knows(form) for form in forms):
@@ -147,7 +148,8 @@ def _things() -> frozenset[str]:
     return frozenset(name for name in lexicon().entities if " " not in name)
 
 
-_GENERAL = frozenset(
+# things in general: to name one claims nothing
+GENERAL = frozenset(
     "record row event item system source value unit period date time number amount code name list group share person user "
     "party process step level part position place point kind type way end start table column file message address "
     "state country city day week month year account company organization people location data".split()

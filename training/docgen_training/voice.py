@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from docgen_plugin.claims import unit_words
 from docgen_plugin.concepts import lexicon
 from docgen_plugin.words import name_words, plural, singular, split_identifier
+from docgen_training.judge import GENERAL
 from docgen_training.records import Record
 
 __all__ = ["voice_words"]
@@ -21,9 +22,9 @@ def voice_words(records: Iterable[Record], least: int = _LEAST_TEXTS) -> list[st
     """Return the words that at least `least` different texts say beyond their schema, as they are mostly spelled, sorted.
 
     A unit is no such word: whether a column has it only its schema can tell. Nor is a number, nor the name of a thing
-    that the dictionary knows: without it the model says as much and invents less (LOG.md).
+    that the dictionary knows (customer, order): without it the model says as much and invents less (LOG.md).
     """
-    things = {name.split()[-1] for name in lexicon().entities}
+    things = {name.split()[-1] for name in lexicon().entities} - GENERAL
     texts: dict[str, set[str]] = defaultdict(set)
     spelled: dict[str, Counter[str]] = defaultdict(Counter)
     for record in records:
