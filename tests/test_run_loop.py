@@ -69,10 +69,10 @@ def die():
 def killed(stage):
     def make(config, out):
         if when == "midway":
-            from docgen_training import finetune_embedded
+            from docgen_training import finetune_loop
 
-            learn = finetune_embedded._Run.learn
-            finetune_embedded._Run.learn = lambda run, *batch: die() if run.step == 3 else learn(run, *batch)
+            step = finetune_loop._step
+            finetune_loop._step = lambda run: die() if run.state.step == 3 else step(run)
         if when == "before":
             (out / "half").write_text("half")
             die()
@@ -144,7 +144,7 @@ def test_killed_in_every_stage_it_ends_as_undisturbed(undisturbed, tmp_path, rec
         dead = go(path, when, stage)
         assert dead.returncode == -signal.SIGKILL, dead.stderr
         if when == "midway":
-            assert (path.with_suffix("") / f".part-{stage}" / "checkpoint.pt").exists()
+            assert list((path.with_suffix("") / f".part-{stage}").glob("checkpoint/*"))
     assert states(go(path))[-1] == "done"
     assert left(path) == left(undisturbed)
     assert [one.name for one in (path.parent / "models" / "team").iterdir()] == ["1"]

@@ -187,11 +187,12 @@ def _base(base: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _short(run: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
-    """Return what the run was told as one line of JSON, without what stands in keys of its own and how long it took.
+    """Return what the run was told as one line of JSON, without what stands in keys of its own, its time, its losses and
+    where its files lie.
 
     The same weights give the same file, to the byte.
     """
-    left_out = {"data", "base", "code_commit", "license", "seconds"}
+    left_out = {"data", "base", "code_commit", "license", "seconds", "losses", "valid"}
     kept = {key: value for key, value in run.items() if key not in left_out}
     found = {**kept, **({"plan": dict(plan)} if plan else {})}
     return json.dumps(found, ensure_ascii=False) if found else ""
