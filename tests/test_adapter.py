@@ -321,6 +321,13 @@ def test_a_run_of_other_settings_is_not_gone_on_with(tuned, texts):
     assert finetune_embedded([texts], texts, tuned, replace(OPTIONS, threads=2)) == tuned
 
 
+def test_a_model_that_nothing_is_told_of_is_not_written_over(texts, tmp_path):
+    """Whose model lies there is known by run.json alone; without it hours of training would end in a refused rename."""
+    (tmp_path / "merged").mkdir()
+    with pytest.raises(DocgenError, match=r"holds a merged model of another run: name another --out"):
+        finetune_embedded([texts], texts, tmp_path, OPTIONS)
+
+
 def train(*arguments: object) -> Any:
     return CliRunner().invoke(
         cli, ["finetune", "--base", "embedded", *map(str, arguments)], catch_exceptions=True

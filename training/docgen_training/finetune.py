@@ -26,7 +26,7 @@ from docgen_training.completions import Asking, completions, documented, make_as
 from docgen_training.encode import Prompted
 from docgen_training.finetune_loop import Training, train
 from docgen_training.finetune_options import FinetuneOptions
-from docgen_training.finetune_state import State, data_entry, differences, run_identity
+from docgen_training.finetune_state import State, data_entry, is_done, run_identity
 from docgen_training.packing import Feed, choose_packing, fitting, lay_out
 from docgen_training.progress import plot_losses
 from docgen_training.provenance import code_commit
@@ -64,7 +64,7 @@ def finetune(
         options,
     )
     state = State(out / "checkpoint")
-    if _is_done(out, identity):
+    if is_done(out, identity):
         state.remove()
         return out
     state.kept_layout(identity)  # another run's checkpoint is told before anything large is read
@@ -93,30 +93,6 @@ def _device(wanted: str) -> str:
             "--device cuda: this torch sees no CUDA card; leave --device out to train on the CPU"
         )
     return wanted or ("cuda" if found else "cpu")
-
-
-def _is_done(out: Path, identity: dict[str, Any]) -> bool:
-    """Return whether this very run is finished in a folder.
-
-    Raises:
-        DocgenError: when another one is, or the folder cannot hold a run.
-    """
-    if out.exists() and not out.is_dir():
-        raise DocgenError(f"{out}: is a file; name a folder with --out")
-    try:
-        before = json.loads((out / "run.json").read_text("utf-8"))
-        told = differences(before, identity)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        if (out / "merged").exists():
-            raise DocgenError(
-                f"{out}: holds a merged model of another run: name another --out, or remove it"
-            ) from None
-        return False
-    if told:
-        raise DocgenError(
-            f"{out}: holds a finished run with {'; '.join(told)}: name another --out, or remove this one"
-        )
-    return (out / "merged").is_dir()
 
 
 def _tables(tables: Any, width: int, model: Any, base: Base) -> list[Prompted]:

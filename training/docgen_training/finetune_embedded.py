@@ -25,7 +25,7 @@ from docgen_plugin.prompt import GRAMMAR
 from docgen_training.encode import Recipe, encode_records
 from docgen_training.finetune_loop import Training, train
 from docgen_training.finetune_options import FinetuneOptions
-from docgen_training.finetune_state import State, data_entry, differences, run_identity
+from docgen_training.finetune_state import State, data_entry, is_done, run_identity
 from docgen_training.lora import Lora, write_adapter
 from docgen_training.network import build_model
 from docgen_training.packing import Feed
@@ -76,7 +76,7 @@ def finetune_embedded(data: Sequence[Path], valid: Path | None, out: Path, optio
         options,
     )
     state = State(out / "checkpoint")
-    if _is_done(out, identity):
+    if is_done(out, identity):
         state.remove()
         return out
     if not state.kept_layout(identity):
@@ -113,27 +113,6 @@ def _device(options: FinetuneOptions) -> str:
             "--device cuda: this torch sees no CUDA card; leave --device out to train on the CPU"
         )
     return options.device or ("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _is_done(out: Path, identity: Mapping[str, Any]) -> bool:
-    """Return whether this very run is finished in a folder.
-
-    Raises:
-        DocgenError: when another one is, or it is a file.
-    """
-    if out.exists() and not out.is_dir():
-        raise DocgenError(f"{out}: is a file; name a folder with --out")
-    if not (out / "run.json").exists():
-        return False
-    try:
-        told = differences(json.loads((out / "run.json").read_text("utf-8")), identity)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-        raise DocgenError(f"{out / 'run.json'}: cannot be read: name another --out, or remove it") from err
-    if told:
-        raise DocgenError(
-            f"{out}: holds a finished run with {'; '.join(told)}: name another --out, or remove this one"
-        )
-    return (out / "merged").is_dir()
 
 
 def _network(start: WarmStart) -> Any:

@@ -16,7 +16,7 @@ from docgen_plugin.files import replace_file
 from docgen_training.finetune_options import FinetuneOptions
 from docgen_training.records import Record
 
-__all__ = ["State", "data_entry", "differences", "run_identity"]
+__all__ = ["State", "data_entry", "differences", "is_done", "run_identity"]
 
 # these change where and how fast a run computes, not what comes out of it
 _FREE = ("checkpointing", "device", "save_minutes", "threads")
@@ -74,6 +74,30 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             ]
             told.append(f"--{option}: {', '.join(named) or 'another order'}")
     return told
+
+
+def is_done(out: Path, identity: Mapping[str, Any]) -> bool:
+    """Return whether this very run is finished in a folder.
+
+    Raises:
+        DocgenError: when another one is, or the folder cannot hold a run.
+    """
+    if out.exists() and not out.is_dir():
+        raise DocgenError(f"{out}: is a file; name a folder with --out")
+    try:
+        before = json.loads((out / "run.json").read_text("utf-8"))
+        told = differences(before, identity)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        if (out / "merged").exists():
+            raise DocgenError(
+                f"{out}: holds a merged model of another run: name another --out, or remove it"
+            ) from None
+        return False
+    if told:
+        raise DocgenError(
+            f"{out}: holds a finished run with {'; '.join(told)}: name another --out, or remove this one"
+        )
+    return (out / "merged").is_dir()
 
 
 def _digests(entries: Any) -> dict[str, str]:
