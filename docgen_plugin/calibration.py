@@ -1,6 +1,7 @@
 """What a log-probability is worth: curves fitted on people's decisions, kept in the ledger, read by interpolation.
 
-`docgen-train calibrate` fits them; without a curve for a model and an origin the confidence stays as it was made.
+`docgen-train calibrate` fits them. Before a ledger has its own, those of the package hold, which `docgen-train rate`
+fitted on ratings; without a curve for a model and an origin the confidence stays as it was made.
 """
 
 from __future__ import annotations
@@ -11,12 +12,26 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
+from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 
 from docgen_plugin.errors import LedgerError
-from docgen_plugin.model import Suggestion
+from docgen_plugin.files import replace_file
+from docgen_plugin.model import ColumnRef, Suggestion
 
-__all__ = ["Calibration", "Curve", "points_json", "read_points"]
+__all__ = [
+    "Calibration",
+    "Curve",
+    "curve_origin",
+    "points_json",
+    "read_points",
+    "shipped_curves",
+    "write_curves",
+]
+
+_SHIPPED = "models/docgen-confidence.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +39,7 @@ class Curve:
     """The share of texts that people accept unchanged, by log-probability, for one model and origin."""
 
     model: str  # as the ledger names it, "" for texts of no model
-    origin: str
+    origin: str  # as `curve_origin` names it
     points: tuple[tuple[float, float], ...]  # (nats a token, share 0 to 1), both rising
     decisions: int  # that it was fitted on
     method: str  # isotonic or platt
@@ -51,10 +66,56 @@ class Calibration:
 
     def __call__(self, suggestion: Suggestion) -> Suggestion:
         """Return a suggestion with the confidence that its curve gives; the same where there is none."""
-        curve = self._curves.get((suggestion.model, suggestion.origin))
+        curve = self._curves.get((suggestion.model, curve_origin(suggestion.origin, suggestion.ref)))
         if curve is None:
             return suggestion
         return replace(suggestion, confidence=curve.at(suggestion.logprob))
+
+
+def curve_origin(origin: str, ref: ColumnRef) -> str:
+    """Return the origin under which a place's texts are calibrated: a table's own stand apart from its columns'.
+
+    >>> curve_origin("composed", ColumnRef("orders", "id")), curve_origin("composed", ColumnRef("orders", ""))
+    ('composed', 'composed of tables')
+    """
+    return origin if ref.column else f"{origin} of tables"
+
+
+@cache
+def shipped_curves() -> tuple[Curve, ...]:
+    """Return the curves of the package, of the embedded model and the dictionary."""
+    found = json.loads(files("docgen_plugin").joinpath(_SHIPPED).read_text("utf-8"))
+    return tuple(
+        Curve(
+            one["model"],
+            one["origin"],
+            tuple((x, y) for x, y in one["points"]),
+            one["decisions"],
+            one["method"],
+            datetime.fromisoformat(one["fitted_at"]),
+        )
+        for one in found["curves"]
+    )
+
+
+def write_curves(path: Path, curves: Iterable[Curve]) -> None:
+    """Write curves as the package ships them, points to four decimals.
+
+    Raises:
+        OSError: when the file cannot be written.
+    """
+    listed = [
+        {
+            "model": curve.model,
+            "origin": curve.origin,
+            "decisions": curve.decisions,
+            "method": curve.method,
+            "fitted_at": curve.fitted_at.isoformat(timespec="seconds"),
+            "points": [[round(x, 4), round(y, 4)] for x, y in curve.points],
+        }
+        for curve in curves
+    ]
+    replace_file(path, (json.dumps({"format": 1, "curves": listed}, indent=1) + "\n").encode())
 
 
 def points_json(points: Iterable[tuple[float, float]]) -> str:

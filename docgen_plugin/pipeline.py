@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from docgen_plugin import targets
-from docgen_plugin.calibration import Calibration
+from docgen_plugin.calibration import Calibration, shipped_curves
 from docgen_plugin.concepts import Lexicon, load_lexicon
 from docgen_plugin.config import Config
 from docgen_plugin.freshness import fingerprint
@@ -35,13 +35,14 @@ __all__ = [
 _KEPT_TOGETHER = 200  # answers between two commits of the ledger
 _KEPT_AFTER_S = 2.0
 _STANDS = ("accepted", "edited", "applied")
-_CONFIDENCE = {"inherited": 0.95, "reused": 0.9, "composed": 0.85}
+_CONFIDENCE = {"inherited": 0.95, "reused": 0.9}
 _REUSED_ONCE = 0.7  # of a text that one other table's like column carries, taken where the model has none
-_DICTIONARY_LOGPROB = -0.7  # taken for a text of the dictionary: below what the model is sure of
-# Our own model's sentence is taken above these mean log-probabilities (nats a token); below, what the dictionary nearly knows
-# or the least that the name says is the better text: training/LOG.md, "When the model's sentence is taken".
-_SURE_BESIDE_HINT = -0.25
-_SURE_ALONE = -0.45
+# how sure a text of the glossary or the dictionary is: for exactly this name, and for nearly this name
+_EXACT_LOGPROB = -0.16
+_DICTIONARY_LOGPROB = -0.7
+# Our own model's sentence is taken above this mean log-probability (nats a token); below, what the dictionary nearly knows
+# or the least that the name says is the better text: training/LOG.md, "What served texts are worth".
+_SURE = -0.1
 # ... and that of one tuned to the team's own texts above these: LOG.md, "Fine-tuning for one team"
 _TUNED_BESIDE_EXACT = -0.5  # where the dictionary knows the name exactly
 _TUNED = -0.8
@@ -214,11 +215,6 @@ class _Asked:
             return self.known
         return (self.learned.text,) if self.learned.edited else (self.learned.text, *self.known)
 
-    @property
-    def has_text(self) -> bool:
-        """Whether a text stands ready where the model is not sure."""
-        return bool(self.known) or (self.learned is not None and self.learned.edited)
-
 
 class _Run:
     """One run of suggest: what was asked and not yet answered, and what waits to be recorded."""
@@ -242,7 +238,7 @@ class _Run:
         self.total = total
         self.progress = progress
         self.checker = Checker(catalog, known)
-        self.calibrated = Calibration(ledger.curves())
+        self.calibrated = Calibration((*shipped_curves(), *ledger.curves()))
         self.machine_made = targets.machine_made(catalog, ledger)
         self.model = ""
         self.strict = False
@@ -309,8 +305,7 @@ class _Run:
             return None
         if not match.told and (self.tuned or reworded or not self.compose):
             return None
-        composed = self._fallback(table, column, (match.text,))
-        return composed and replace(composed, confidence=_CONFIDENCE["composed"])
+        return self._fallback(table, column, (match.text,), _EXACT_LOGPROB)
 
     def _request(self, table: Table, asked: Sequence[Column | None], accepted: Accepted) -> TableRequest:
         hints = {}
@@ -349,7 +344,7 @@ class _Run:
         if not self.strict or asked.column is None:
             return True
         if not self.tuned:
-            return logprob >= (_SURE_BESIDE_HINT if asked.has_text else _SURE_ALONE)
+            return logprob >= _SURE
         match = self.lexicon.match(asked.table, asked.column)
         return logprob >= (_TUNED_BESIDE_EXACT if match is not None and match.fit >= 1.0 else _TUNED)
 
@@ -363,22 +358,28 @@ class _Run:
         found = Found(learned.text, "reused", f"{learned.ref}, worded there by a person")
         return found.suggestion(_ref(asked.table, asked.column), _REUSED_ONCE)
 
-    def _fallback(self, table: Table, column: Column | None, hints: Sequence[str]) -> Suggestion | None:
+    def _fallback(
+        self,
+        table: Table,
+        column: Column | None,
+        hints: Sequence[str],
+        logprob: float = _DICTIONARY_LOGPROB,
+    ) -> Suggestion | None:
         """Return a composed text for a place where the model's could not stand, None when there is none."""
         text = hints[0] if hints else "" if column is not None else composed_grain(table)
         match = self.lexicon.match(table, column)
         told = match is not None and match.told
         if told:
-            verdict = self.checker.told(column, text, _DICTIONARY_LOGPROB)
+            verdict = self.checker.told(column, text, logprob)
         else:
-            verdict = self.checker.check(table, column, text, _DICTIONARY_LOGPROB, hints)
+            verdict = self.checker.check(table, column, text, logprob, hints)
         if not text or verdict.origin == "unclear":
             return None
         return replace(
             _suggestion(table, column, verdict),
             origin="composed",
             model=_FROM_GLOSSARY if told else _FROM_DICTIONARY,
-            logprob=_DICTIONARY_LOGPROB,
+            logprob=logprob,
         )
 
     def _plain(self, table: Table, column: Column | None, answer: Answer) -> Suggestion | None:

@@ -162,10 +162,12 @@ def test_the_latest_curve_counts_and_others_are_left(ledger):
     ledger.keep_curves([curve((0.0, 0.2)), curve((0.0, 0.3), model="other@1")])
     ledger.keep_curves([curve((0.0, 0.6))])
     calibrated = Calibration(ledger.curves())
-    one = Suggestion(ColumnRef("t"), "x", model="fake@1", confidence=0.9)
+    one = Suggestion(ColumnRef("t", "c"), "x", model="fake@1", confidence=0.9)
     assert calibrated(one).confidence == 0.6
-    composed = Suggestion(ColumnRef("t"), "x", model="fake@1", origin="composed", confidence=0.85)
+    composed = Suggestion(ColumnRef("t", "c"), "x", model="fake@1", origin="composed", confidence=0.85)
     assert calibrated(composed) is composed
+    table = Suggestion(ColumnRef("t"), "x", model="fake@1", confidence=0.9)
+    assert calibrated(table) is table, "a table's text is another task than its columns'"
 
 
 def test_dry_run_keeps_nothing_and_too_few_are_told(ledger, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ import docgen_plugin
 PINNED = {
     "docgen_plugin": ["__version__", "hookimpl"],
     "docgen_plugin.alternatives": ["Alternative", "Given", "alternative", "given"],
-    "docgen_plugin.calibration": ["Calibration", "Curve", "points_json", "read_points"],
+    "docgen_plugin.calibration": ["Calibration", "Curve", "curve_origin", "points_json", "read_points", "shipped_curves", "write_curves"],
     "docgen_plugin.claims": [
         "Evidence", "foreign_mention", "invented_literal", "neighbours", "strip_examples", "strip_units",
         "supported_units", "unit_words",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from docgen_plugin.calibration import Curve
+from docgen_plugin.calibration import Curve, curve_origin
 from docgen_plugin.errors import DocgenError
 from docgen_plugin.measures import BANDS, Fate, Share, fates
 from docgen_plugin.store import Ledger
@@ -35,7 +35,7 @@ class Judged:
     """One suggestion that somebody looked at: how sure the model was, what was shown, whether it was right."""
 
     model: str
-    origin: str
+    origin: str  # as `curve_origin` names it
     logprob: float  # nats a token
     confidence: float  # that was shown, 0 to 1
     right: bool
@@ -60,7 +60,12 @@ def judged(ledger: Ledger, sources: Iterable[str]) -> list[Judged]:
     """
     return [
         Judged(
-            fate.model, fate.origin, fate.logprob, fate.confidence, fate.is_unchanged, f"{source}/{fate.ref}"
+            fate.model,
+            curve_origin(fate.origin, fate.ref),
+            fate.logprob,
+            fate.confidence,
+            fate.is_unchanged,
+            f"{source}/{fate.ref}",
         )
         for source in sources
         for row, events in ledger.histories(source)

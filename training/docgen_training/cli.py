@@ -16,6 +16,7 @@ from docgen_training import (
     cli_model,
     cli_plan,
     cli_publish,
+    cli_rate,
     cli_run,
     cli_select,
 )
@@ -46,6 +47,7 @@ for _room in (
     cli_publish,
     cli_run,
     cli_calibrate,
+    cli_rate,
 ):
     for _command in _room.COMMANDS:
         cli.add_command(_command)

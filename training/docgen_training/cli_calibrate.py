@@ -11,7 +11,7 @@ import click
 if TYPE_CHECKING:
     from docgen_training.calibrate import Fitted
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "tell"]
 
 
 @click.command()
@@ -57,14 +57,15 @@ def calibrate(
                     f"{name}: the ledger has nothing of it; it has: {', '.join(present) or 'none'}"
                 )
         fitted, few = fit_all(judged(ledger, sources or present), method)
-        _tell(fitted, few)
+        tell(fitted, few)
         if picture is not None and fitted:
             plot(picture, fitted)
         if not dry_run:
             ledger.keep_curves(one.curve for one in fitted)
 
 
-def _tell(fitted: Sequence[Fitted], few: Sequence[tuple[str, str, int]]) -> None:
+def tell(fitted: Sequence[Fitted], few: Sequence[tuple[str, str, int]]) -> None:
+    """Print what curves are worth, and which groups have too few decisions for one."""
     from docgen_plugin.console import visible
 
     for one in fitted:

@@ -23,7 +23,7 @@ from docgen_plugin.errors import DocgenError
 from docgen_plugin.model import Column, Table
 from docgen_training.systems import Texts
 
-__all__ = ["FIELDS", "Pair", "Study", "make_study", "read_key", "write_study"]
+__all__ = ["FIELDS", "Pair", "Study", "listed", "make_study", "out_of_sight", "read_key", "write_study"]
 
 FIELDS = ("row", "table", "column", "type", "A", "B", "vote", "reason")
 _COLUMNS_SHOWN = 40
@@ -100,8 +100,7 @@ def write_study(out: Path, key: Path, tables: Sequence[Table], study: Study) -> 
     Raises:
         DocgenError: when the key would lie where the raters look.
     """
-    if out.resolve() in (key.resolve(), *key.resolve().parents):
-        raise DocgenError(f"--key {key}: lies in the raters' folder {out}: put it somewhere else")
+    out_of_sight(key, out)
     out.mkdir(parents=True, exist_ok=True)
     key.parent.mkdir(parents=True, exist_ok=True)
     shown = [pair for pair in study.pairs if not pair.same]
@@ -111,6 +110,16 @@ def write_study(out: Path, key: Path, tables: Sequence[Table], study: Study) -> 
     (out / "tables.md").write_text(_context(shown, by_key), encoding="utf-8")
     key.write_text(json.dumps(asdict(study), ensure_ascii=False, indent=0), encoding="utf-8")
     return len(shown)
+
+
+def out_of_sight(key: Path, out: Path) -> None:
+    """Refuse a key that would lie where the raters look.
+
+    Raises:
+        DocgenError: when it would.
+    """
+    if out.resolve() in (key.resolve(), *key.resolve().parents):
+        raise DocgenError(f"--key {key}: lies in the raters' folder {out}: put it somewhere else")
 
 
 def _csv(pairs: Sequence[Pair], tables: Mapping[str, Table]) -> str:
@@ -123,7 +132,7 @@ def _csv(pairs: Sequence[Pair], tables: Mapping[str, Table]) -> str:
     return text.getvalue()
 
 
-def _listed(table: Table) -> str:
+def listed(table: Table) -> str:
     """Return a table's columns in one line, with types and keys."""
     parts = []
     for column in table.columns[:_COLUMNS_SHOWN]:
@@ -140,7 +149,7 @@ def _context(pairs: Sequence[Pair], tables: Mapping[str, Table]) -> str:
     lines = ["# Tables", ""]
     for key in dict.fromkeys(pair.table for pair in pairs):
         rows = [pair.row for pair in pairs if pair.table == key]
-        lines += [f"- `{tables[key].name}` (rows {rows[0]} to {rows[-1]}): {_listed(tables[key])}"]
+        lines += [f"- `{tables[key].name}` (rows {rows[0]} to {rows[-1]}): {listed(tables[key])}"]
     return "\n".join(lines) + "\n"
 
 
@@ -151,7 +160,7 @@ def _page(pairs: Sequence[Pair], tables: Mapping[str, Table]) -> str:
     groups = [
         {
             "name": tables[key].name,
-            "columns": _listed(tables[key]),
+            "columns": listed(tables[key]),
             "pairs": [p for p in pairs if p.table == key],
         }
         for key in dict.fromkeys(pair.table for pair in pairs)

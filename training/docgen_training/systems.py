@@ -15,7 +15,7 @@ from docgen_plugin.concepts import lexicon, printed
 from docgen_plugin.config import Config
 from docgen_plugin.errors import DocgenError
 from docgen_plugin.generate import Answer, Generator, TableRequest, load
-from docgen_plugin.model import Catalog, Column, Table
+from docgen_plugin.model import Catalog, Column, Suggestion, Table
 from docgen_plugin.pipeline import suggest
 from docgen_plugin.store import Ledger
 from docgen_plugin.words import entity_words, name_words
@@ -28,6 +28,7 @@ __all__ = [
     "described",
     "dictionary_text",
     "read_texts",
+    "served",
     "served_texts",
     "system_texts",
     "template_text",
@@ -79,19 +80,23 @@ class _Kept:
         """Leave it open."""
 
 
-def served_texts(
-    generator: Generator, tables: Sequence[Table], config: Config
-) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
-    """Return what a user of `docgen suggest` gets for every described column: texts and their origins.
+def served(generator: Generator, tables: Sequence[Table], config: Config) -> list[Suggestion]:
+    """Return what a user of `docgen suggest` gets for tables that nobody described: one suggestion for every place.
 
     The whole pipeline runs: dictionary, hints, the model, grounding; with a ledger that is thrown away.
     """
-    wanted = {(table.key, column.name) for table, column in described(tables)}
     with tempfile.TemporaryDirectory() as scratch, Ledger(Path(scratch) / "ledger.db") as ledger:
         catalog = Catalog("evaluation", "records", tuple(map(bare, tables)))
         suggest("evaluation", config, ledger, lambda: _Kept(generator), catalog=catalog, chosen=True)
-        found = [row.suggestion for row in ledger.rows("evaluation")]
-    kept = [one for one in found if (one.ref.table, one.ref.column) in wanted]
+        return [row.suggestion for row in ledger.rows("evaluation")]
+
+
+def served_texts(
+    generator: Generator, tables: Sequence[Table], config: Config
+) -> tuple[dict[tuple[str, str], str], dict[tuple[str, str], str]]:
+    """Return what a user of `docgen suggest` gets for every described column: texts and their origins."""
+    wanted = {(table.key, column.name) for table, column in described(tables)}
+    kept = [one for one in served(generator, tables, config) if (one.ref.table, one.ref.column) in wanted]
     return (
         {(one.ref.table, one.ref.column): one.text for one in kept},
         {(one.ref.table, one.ref.column): one.origin for one in kept},
