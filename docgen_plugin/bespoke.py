@@ -41,6 +41,7 @@ class Bespoke:
     sequences = _RUNNING + 1
     # attention over a pool is the larger part of a small model's work, copying 3 MB for a fork is nothing
     shared = False
+    weighed = 2 * (_ANSWER_TOKENS + 1)
 
     def __init__(self, model: NativeModel, words: frozenset[str] = frozenset()) -> None:
         """Look the marks up; `words` are those of a team's voice, which an answer may say beside the plain ones.
@@ -120,16 +121,18 @@ class Bespoke:
         near = self._tree(word for word in neighbours(table) if word.isalpha())
         for number, (shown, prefix) in enumerate(self._windows(table, tuple(columns))):
             questions = []
-            if request.with_table and not number:
-                hints = request.hints.get("", ())
-                ids = self._question(prompt.table_question(hints))
-                questions.append(Question(ColumnRef(table.key), ids, self._wording(near, table, None, hints)))
-            for name in shown:
-                if name in asked:
-                    column, hints = columns[name], request.hints.get(name, ())
-                    ids = self._question(prompt.question(column, hints, table))
+            for name in shown if number else ("", *shown):
+                column, hints = columns.get(name), request.hints.get(name, ())
+                if name in asked or (not name and request.with_table):
                     wording = self._wording(near, table, column, hints)
-                    questions.append(Question(ColumnRef(table.key, name), ids, wording))
+                    questions.append(
+                        Question(ColumnRef(table.key, name), self._asking(table, column, hints), wording)
+                    )
+                given = self._given(request.given.get(name, ""))
+                if given:
+                    # without the hint, which may be the very text
+                    ids = self._asking(table, column, ())
+                    questions.append(Question(ColumnRef(table.key, name), ids, given=given))
             if questions:
                 yield Unit(prefix, tuple(questions))
 
@@ -150,6 +153,16 @@ class Bespoke:
         half = len(run) // 2
         yield from self._fitting(table, run[:half])
         yield from self._fitting(table, run[half:])
+
+    def _asking(self, table: Table, column: Column | None, hints: Sequence[str]) -> tuple[int, ...]:
+        if column is None:
+            return self._question(prompt.table_question(hints))
+        return self._question(prompt.question(column, hints, table))
+
+    def _given(self, text: str) -> tuple[int, ...]:
+        """Return the ids of a text to be weighed, as training has them behind a question; a long one is cut."""
+        ids = tuple(self._encode_text(text)[:_ANSWER_TOKENS])
+        return ids if len(ids) in (0, _ANSWER_TOKENS) else (*ids, self._model.ending())
 
     def _question(self, segments: tuple[prompt.Segment, ...]) -> tuple[int, ...]:
         ids = self._encode(segments)

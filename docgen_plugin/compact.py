@@ -51,6 +51,7 @@ class Compact:
     byte_pieces = True
     sequences = _RUNNING + 1
     shared = True  # as for any general model: see Instruct
+    weighed = 0
 
     def __init__(self, model: Tokens) -> None:
         """Look up how the vocabulary opens and ends a text.

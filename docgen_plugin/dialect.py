@@ -27,6 +27,7 @@ class Dialect(Protocol):
     cells: int  # tokens of memory
     sequences: int  # questions answered at once, and one sequence for the prefix of the next
     shared: bool  # whether they take their cells from one pool
+    weighed: int  # tokens of given answers that are weighed in one step, 0 where none are; at least the longest answer
 
     def units(self, request: TableRequest) -> Iterator[Unit]:
         """Yield what to ask for one request."""

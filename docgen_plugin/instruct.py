@@ -51,6 +51,7 @@ class Instruct:
     # quantised model (6 of 100 measured) come out in other words when asked in other company; the same
     # requests always give the same answers.
     shared = True
+    weighed = 0
 
     def __init__(self, model: Tokens) -> None:
         """Render the chat template around a placeholder.

@@ -62,6 +62,7 @@ class LlamaGenerator:
             self.name = f"{_named(model, files)}@{files.version}"
             self._held = held.pop_all()
         self.bespoke = model.metadata("docgen.grammar") == prompt.GRAMMAR
+        self.weighs = self._dialect.weighed > 0
         self.tuned = files.adapter is not None or bool(model.metadata("docgen.base_sha256"))
         self.device = _device(model, config.n_gpu_layers, threads)
 
@@ -76,7 +77,7 @@ class LlamaGenerator:
         units = (unit for request in requests for unit in self._dialect.units(request))
         for reply in answer_all(self._contexts, self._rules, units):
             text = self._dialect.text(reply)
-            yield Answer(reply.ref, text, reply.logprob, len(reply.ids) + reply.ended)
+            yield Answer(reply.ref, text, reply.logprob, len(reply.ids) + reply.ended, reply.weighed)
 
     def prompts(self, request: TableRequest) -> dict[ColumnRef, str]:
         """Return what the model reads for every place asked: the decoded token ids, control tokens as they are spelled."""
@@ -84,6 +85,7 @@ class LlamaGenerator:
             question.ref: self._spelled((*unit.prefix, *question.ids))
             for unit in self._dialect.units(request)
             for question in unit.questions
+            if not question.given
         }
 
     def _spelled(self, ids: Iterable[int]) -> str:
@@ -129,7 +131,8 @@ def _contexts(
 
     def opened(factor: int, threads: int) -> NativeContext:
         cells, sequences = dialect.cells * factor, dialect.sequences * factor
-        context = model.open(cells, sequences, threads, dialect.shared, adapter)
+        weighed = dialect.weighed * factor
+        context = model.open(cells, sequences, threads, dialect.shared, adapter, weighed)
         held.callback(model.shut, context)
         return context
 

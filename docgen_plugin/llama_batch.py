@@ -7,6 +7,8 @@ question joins, so it cannot overflow; where each sequence has its own part, a u
 Arithmetic in a batch can differ in the last digits with whatever else is in it. Where the two best tokens are
 closer than that noise (`margin`), the question leaves the batch and is answered alone from an empty memory,
 where every run computes the same numbers: the text does not depend on its neighbours.
+
+A question that comes with an answer is weighed: what the model thinks of it costs one step, no word is chosen.
 """
 
 from __future__ import annotations
@@ -33,11 +35,15 @@ _ALONE = 0  # the sequence used for them
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The token ids of one question, the place it asks about and the words its answer is held to, None for any."""
+    """The token ids of one question, the place it asks about and the words its answer is held to, None for any.
+
+    With `given` ids, the end mark among them unless they are cut, nothing is generated: these are weighed.
+    """
 
     ref: ColumnRef
     ids: tuple[int, ...]
     wording: Wording | None = None
+    given: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,12 +56,16 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The token ids of one answer, the end mark left out; `ended` is False when it ran into the limit."""
+    """The token ids of one answer, the end mark left out; `ended` is False when it ran into the limit.
+
+    `weighed` says that the answer was given with the question.
+    """
 
     ref: ColumnRef
     ids: tuple[int, ...]
     logprob: float  # mean over the tokens, the end mark included, nats
     ended: bool
+    weighed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,7 @@ class _Run:
         self.close: dict[Unit, list[Question]] = {}
         self.free_sequences = list(range(context.sequences))  # sorted
         self.free_cells = context.cells
+        self.free_rows = context.weighed  # of logits, for answers that are given
         self.cell_price = 1 if context.shared else 0  # parts of their own need no account
         context.clear()
 
@@ -163,15 +174,17 @@ class _Run:
 
     def _join(self, trunk: _Trunk, question: Question) -> bool:
         need = (len(question.ids) + self.rules.most_tokens) * self.cell_price
-        if not self.free_sequences or need > self.free_cells:
+        if not self.free_sequences or need > self.free_cells or len(question.given) > self.free_rows:
             return False
+        self.free_rows -= len(question.given)
         sequence = self.free_sequences.pop(0)
         self.free_cells -= need
         self.context.fork(trunk.sequence, sequence)
         trunk.asked += 1
         trunk.holders += 1
         start = len(trunk.unit.prefix)
-        self.running.append(_Running(question, trunk, sequence, start, question.ids, _begun(question)))
+        pending = question.ids + question.given[:-1]
+        self.running.append(_Running(question, trunk, sequence, start, pending, _begun(question)))
         return True
 
     def _uproot(self, trunk: _Trunk) -> None:
@@ -200,15 +213,20 @@ class _Run:
             insort(self.running, one, key=lambda other: other.sequence)
 
     def _step(self) -> Iterator[Reply]:
-        """Compute what is pending on every sequence and choose one token for each."""
+        """Compute what is pending on every sequence; choose one token for each, or weigh the answer that is given."""
         tokens: list[Token] = []
         for one in self.running:
-            last = len(one.pending) - 1
+            first = len(one.pending) - max(1, len(one.question.given))
             tokens += [
-                (id_, one.position + at, one.sequence, at == last) for at, id_ in enumerate(one.pending)
+                (id_, one.position + at, one.sequence, at >= first) for at, id_ in enumerate(one.pending)
             ]
+        logits = self.context.decode(tokens)
+        if any(one.question.given for one in self.running):
+            logits = yield from self._weigh(logits)
+            if not self.running:
+                return
         said = [one.said for one in self.running]
-        chosen, logprobs, margins = _choose(self.context.decode(tokens), self.rules, said)
+        chosen, logprobs, margins = _choose(logits, self.rules, said)
         going, self.running = self.running, []
         for one, id_, logprob, margin in zip(going, chosen, logprobs, margins, strict=True):
             one.position += len(one.pending)
@@ -227,9 +245,32 @@ class _Run:
             else:
                 self.running.append(one)
 
+    def _weigh(self, logits: Logits) -> Generator[Reply, None, Logits]:
+        """Reply for the running questions that have a given answer; return the rows of logits of the others."""
+        import numpy as np
+
+        going, self.running = self.running, []
+        kept: list[int] = []
+        at = 0
+        for one in going:
+            given = one.question.given
+            if not given:
+                kept.append(at)
+                self.running.append(one)
+                at += 1
+                continue
+            logprobs = _logprobs(logits[at : at + len(given)], given, self.rules)
+            at += len(given)
+            self._leave(one)
+            ended = given[-1] in self.rules.ends
+            ids = given[:-1] if ended else given
+            yield Reply(one.question.ref, ids, float(np.mean(logprobs)), ended, weighed=True)
+        return logits[kept]
+
     def _leave(self, one: _Running) -> None:
         self._give_back(one.sequence)
         self.free_cells += (len(one.question.ids) + self.rules.most_tokens) * self.cell_price
+        self.free_rows += len(one.question.given)
         one.trunk.holders -= 1
         self._release(one.trunk)
 
@@ -272,6 +313,18 @@ def _reply(question: Question, ids: list[int], logprob: float, ended: bool) -> R
 
 def _begun(question: Question) -> Said | None:
     return None if question.wording is None else Said(question.wording)
+
+
+def _logprobs(logits: Logits, ids: Sequence[int], rules: Rules) -> NDArray[np.float32]:
+    """Return the log-probability of each row's id among all that the model may say, nats."""
+    import numpy as np
+
+    scores = logits.copy()  # (T, V) float32
+    kept = scores[np.arange(len(ids)), list(ids)]
+    scores[:, rules.banned] = -np.inf
+    top = scores.max(axis=1)
+    total: NDArray[np.float32] = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
+    return kept - total
 
 
 def _choose(

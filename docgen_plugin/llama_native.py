@@ -119,8 +119,11 @@ class NativeModel:
         threads: int,
         shared: bool,
         adapter: NativeAdapter | None = None,
+        weighed: int = 0,
     ) -> NativeContext:
         """Return a context of its own: `cells` tokens of memory for `sequences` sequences.
+
+        One step gives logits for a token of each sequence, and for `weighed` tokens of given answers beside them.
 
         Shared, the sequences take cells from one pool and a fork costs nothing, but attention passes over
         the cells of all of them. Otherwise each has its own equal part and a fork copies it. With an adapter
@@ -129,7 +132,7 @@ class NativeModel:
         Raises:
             ModelError: when there is not enough memory.
         """
-        context = NativeContext(self._api, self._model, self, cells, sequences, threads, shared)
+        context = NativeContext(self._api, self._model, self, cells, sequences, threads, shared, weighed)
         if adapter is not None:
             try:
                 context.adapt(adapter)
@@ -290,7 +293,15 @@ class NativeContext:
     """Memory and batch of one stream of computations over a model; made by `NativeModel.open`."""
 
     def __init__(
-        self, api: Any, model: Any, owner: NativeModel, cells: int, sequences: int, threads: int, shared: bool
+        self,
+        api: Any,
+        model: Any,
+        owner: NativeModel,
+        cells: int,
+        sequences: int,
+        threads: int,
+        shared: bool,
+        weighed: int,
     ) -> None:
         self._api = api
         self._path = owner.path
@@ -304,7 +315,9 @@ class NativeContext:
         params.kv_unified = shared
         params.no_perf = True
         if hasattr(params, "n_outputs_max"):
-            params.n_outputs_max = sequences  # the default reserves logits for every token of a batch
+            params.n_outputs_max = (
+                sequences + weighed
+            )  # the default reserves logits for every token of a batch
         self._context: Any = api.llama_init_from_model(model, params)
         if not self._context:
             raise ModelError(f"{self._path}: no memory for {cells} tokens of context: {_log().reason()}")
@@ -312,6 +325,7 @@ class NativeContext:
         self.cells: int = api.llama_n_ctx(self._context)
         self.sequences = sequences
         self.shared = shared
+        self.weighed = weighed
         self._batch, self._fields = self._make_batch(self.cells)
 
     def _make_batch(self, size: int) -> tuple[Any, Any]:

@@ -109,6 +109,39 @@ def test_answers_equal_plain_decoding(model, rules, units, expected, cells, sequ
         assert -20 < reply.logprob < 0
 
 
+@pytest.mark.parametrize(("cells", "sequences", "shared"), MEMORIES[1:])
+def test_a_given_answer_is_weighed_as_if_it_had_been_said(model, rules, units, cells, sequences, shared):
+    """Beside questions that are answered, which it must not disturb."""
+    context = model.open(cells, sequences, 1, shared, weighed=MOST_TOKENS + 1)
+    rules = replace(rules, margin=0.005 if not shared else 0.15)
+    said = {reply.ref: reply for reply in answer(context, rules, units)}
+    end = min(rules.ends)
+    both = [
+        Unit(
+            unit.prefix,
+            tuple(
+                part
+                for one in unit.questions
+                for part in (
+                    replace(one, wording=None, given=(*said[one.ref].ids, *([end] * said[one.ref].ended))),
+                    one,
+                )
+            ),
+        )
+        for unit in units
+    ]
+    replies = list(answer(context, rules, both))
+    context.close()
+    weighed = {reply.ref: reply for reply in replies if reply.weighed}
+    assert {reply.ref: reply.ids for reply in replies if not reply.weighed} == {
+        ref: reply.ids for ref, reply in said.items()
+    }
+    assert set(weighed) == set(said)
+    for ref, reply in weighed.items():
+        assert (reply.ids, reply.ended) == (said[ref].ids, said[ref].ended)
+        assert reply.logprob == pytest.approx(said[ref].logprob, abs=0.02)
+
+
 @pytest.mark.parametrize("margin", [0.0, 1e9])
 def test_all_together_or_each_alone(model, rules, units, margin):
     """Without a margin nothing is answered alone, with a huge one everything is; both answer everything."""
