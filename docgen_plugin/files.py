@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -22,9 +22,10 @@ def replace_file(path: Path, content: bytes, check: Callable[[Path], None] | Non
     """
     real = Path(os.path.realpath(path))
     mode = stat.S_IMODE(real.stat().st_mode) if real.exists() else _new_mode()
-    handle, name = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.", suffix=".tmp")
+    # named before it is made: an interrupt between the two would leave a file that nobody knows
+    name = f"{real.parent}{os.sep}.{real.name}.{secrets.token_hex(4)}.tmp"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(name, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -54,7 +55,7 @@ def _digest(path: str, *_state: int) -> str:
 
 
 def _new_mode() -> int:
-    """Return the rights of a new file: mkstemp gives 0600, the user's umask mostly more."""
+    """Return the rights of a new file: until it is whole it has 0600, the user's umask mostly more."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
