@@ -15,9 +15,10 @@ from docgen_plugin.console import count, emit, say, show, table_lines, visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from docgen_plugin.measures import Group, Measures, Share
+    from docgen_plugin.measures import Group, Measures, Trial
+    from docgen_plugin.proportions import Share
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "show_trial", "trial_pair"]
 
 _SHOWN = 15
 _BY = ("model", "origin", "confidence", "folder")
@@ -57,7 +58,8 @@ def metrics(
 ) -> None:
     """Show what people made of the suggestions: accepted, edited, rejected, taken back.
 
-    Decisions one by one and in bulk are told apart; every share has its count and its 95 % interval.
+    Decisions one by one and in bulk are told apart; every share has its count and its 95 % interval. While a candidate
+    answers a share of the tables (docgen model use --canary), it is shown beside the standing model.
     """
     from docgen_plugin.measures_report import as_json as plain
     from docgen_plugin.measures_report import as_openmetrics
@@ -105,7 +107,23 @@ def _measured(session: Session, since: datetime | None) -> tuple[str, Measures]:
             if keys is None or row.suggestion.ref.table in keys
             for fate in fates(row, events)
         ]
-    return source, measure(listed, datetime.now(UTC), since)
+    return source, measure(listed, datetime.now(UTC), since, trial_pair(session))
+
+
+def trial_pair(session: Session) -> tuple[tuple[str, str], datetime] | None:
+    """Return the names of candidate and standing model and since when they are compared, None without a candidate."""
+    from docgen_plugin import canary
+    from docgen_plugin.errors import ModelError
+
+    one = canary.running(session.folder)
+    if one is None:
+        return None
+    try:
+        names = (one.model, canary.standing_name(session.folder, session.config))
+    except ModelError as err:
+        say(f"note: the candidate is not compared: {visible(str(err))}")
+        return None
+    return names, one.began
 
 
 def _write_page(path: Path, source: str, found: Measures, since: datetime | None) -> None:
@@ -140,6 +158,8 @@ def _show_measures(found: Measures, chosen: Sequence[str]) -> None:
     ):
         show(f"{name + ':':<24}{_interval(share)}")
     _show_rest(total)
+    if found.trial is not None:
+        show_trial(found.trial)
     for one in found.versions:
         show(f"{visible(one.name)} against {visible(one.before_name)}: {one.verdict}")
         show(f"{'':4}{_interval(one.now)} against {_interval(one.before)}")
@@ -149,6 +169,19 @@ def _show_measures(found: Measures, chosen: Sequence[str]) -> None:
     for name in chosen:
         show()
         _show_groups(name, found.groups[name])
+
+
+def show_trial(one: Trial) -> None:
+    """Print a candidate beside the standing model, their difference, and what that says."""
+    for name, role, share, tables in (
+        (one.name, "candidate", one.candidate, one.tables[0]),
+        (one.standing_name, "standing", one.standing, one.tables[1]),
+    ):
+        show(f"{role + ':':<12}{visible(name)}: {_interval(share)}, {count(tables, 'table')}")
+    if one.difference is not None:
+        low, high = (100 * bound for bound in one.interval)
+        show(f"{'difference:':<12}{100 * one.difference:+.1f} points ({low:+.1f} to {high:+.1f})")
+    show(f"{'':12}{one.told}")
 
 
 def _show_rest(total: Group) -> None:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from docgen_plugin import cli_canary
+from docgen_plugin.cli_canary import PACKAGED, canary_json, choice_json, tell_shadowed
 from docgen_plugin.cli_ledger import reviewer
-from docgen_plugin.cli_options import Session, as_json, settings
+from docgen_plugin.cli_options import Session, as_json, for_source, settings
 from docgen_plugin.console import count, emit, say, show, table_lines, visible, working
 from docgen_plugin.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from docgen_plugin.manifest import Manifest
-    from docgen_plugin.model_choice import Choice
     from docgen_plugin.registry import Listed, Located
 
 __all__ = ["COMMANDS"]
-
-_F = TypeVar("_F", bound=Callable[..., Any])
-_PACKAGED = "the model in the package"
 
 
 @click.group()
@@ -28,38 +27,45 @@ def model() -> None:
     """Choose the model that writes the descriptions, and look after models.
 
     REF is a path, hf://owner/name@revision, or name@version of the folder that the setting `registry` names.
+    A candidate answers some of the tables until it is promoted or dropped: use --canary.
     """
 
 
-def _for_source(command: _F) -> _F:
-    return click.option(
-        "--source", default=".", help="The project or database that the choice is for.", show_default=True
-    )(command)
+for one in cli_canary.COMMANDS:
+    model.add_command(one)
 
 
 @model.command("list")
-@_for_source
+@for_source
 @as_json
 def list_(source: str, machine: bool) -> None:
     """List the models of the package, the registry and the caches."""
-    from docgen_plugin import registry
+    from docgen_plugin import canary, registry
 
     session = settings(source)
     found, problems = registry.listed(session.config)
     for problem in problems:
         say(f"left out: {visible(problem)}")
     used, sha256 = _in_use(session)
+    candidate = canary.running(session.folder)
     by_name = any(one.reference == used for one in found)
 
     def is_used(one: Listed) -> bool:
         return one.reference == used if by_name else one.manifest.sha256 == sha256
 
     if machine:
-        emit({"in_use": used, "models": [_listed_json(one, is_used(one)) for one in found]})
+        listed = [_listed_json(one, is_used(one)) for one in found]
+        emit({"in_use": used, "candidate": canary_json(candidate), "models": listed})
         return
+
+    def mark(one: Listed) -> str:
+        if is_used(one):
+            return "* "
+        return "+ " if candidate and candidate.sha256 == one.manifest.sha256 else "  "
+
     rows = [
         (
-            ("* " if is_used(one) else "  ") + one.reference,
+            mark(one) + one.reference,
             one.manifest.kind,
             _megabytes(one.manifest.size),
             one.manifest.license,
@@ -71,6 +77,8 @@ def list_(source: str, machine: bool) -> None:
     for line in table_lines(("  model", "kind", "size", "licence", "scores", "where"), rows):
         show(line)
     show(f"in use: {visible(used)}")
+    if candidate is not None:
+        show(f"candidate: {cli_canary.told(candidate)}")
 
 
 def _in_use(session: Session) -> tuple[str, str]:
@@ -122,7 +130,7 @@ def _megabytes(size: int) -> str:
 
 @model.command()
 @click.argument("reference", metavar="REF")
-@_for_source
+@for_source
 @as_json
 def pull(reference: str, source: str, machine: bool) -> None:
     """Bring a model onto this machine and check its hash; afterwards it needs no network."""
@@ -163,69 +171,75 @@ def _located_json(found: Located) -> dict[str, Any]:
 
 @model.command()
 @click.argument("reference", metavar="REF")
-@_for_source
+@for_source
+@click.option(
+    "--canary",
+    "share",
+    metavar="SHARE",
+    help="Only a candidate, for this share of the tables: 10% or 0.1, at most 50%. Which tables does not change "
+    "from run to run; docgen metrics compares, promote or drop ends it.",
+)
 @as_json
-def use(reference: str, source: str, machine: bool) -> None:
+def use(reference: str, source: str, share: str | None, machine: bool) -> None:
     """Let a project use a model from now on; pulled and checked first, and pinned to the byte."""
-    from docgen_plugin import model_choice, registry
+    from docgen_plugin import canary, model_choice, registry
 
     session = settings(source)
+    wanted = None if share is None else canary.parse_share(share)
+    candidate = canary.running(session.folder)
     before = model_choice.current(session.folder)
     with working("pulling"):
         found = _known(registry.locate(reference, session.config), reference, session)
+    if wanted is not None:
+        cli_canary.begin(session, reference, found, wanted, machine)
+        return
     chosen = model_choice.use(session.folder, reference, found, reviewer(session))
     if machine:
-        emit({**_choice_json(chosen), "before": before.reference if before else None})
+        emit({**choice_json(chosen), "before": before.reference if before else None})
     elif chosen == before:
         show(f"{visible(chosen.reference)} is used already")
     else:
-        was = visible(before.reference) if before else _PACKAGED
+        was = visible(before.reference) if before else PACKAGED
         show(f"{visible(chosen.reference)} (sha256 {chosen.sha256[:12]}) is used from now on; before: {was}")
         show("next: docgen suggest, with --again for suggestions that are still open")
-    _tell_shadowed(session)
-
-
-def _choice_json(chosen: Choice | None) -> dict[str, Any]:
-    return {
-        "reference": chosen.reference if chosen else None,
-        "sha256": chosen.sha256 if chosen else None,
-        "asked": chosen.asked if chosen else None,
-    }
-
-
-def _tell_shadowed(session: Session) -> None:
-    if session.config.model:
+    if candidate is not None:
+        ends = canary.running(session.folder) is None
         say(
-            f"note: the setting `model` ({visible(session.config.model)}) wins over this choice: take it out of "
-            "docgen.toml, pyproject.toml or DOCGEN_MODEL"
+            "note: it was the candidate, which is promoted so"
+            if ends
+            else f"note: the candidate goes on beside it: {cli_canary.told(candidate)}"
         )
+    tell_shadowed(session)
 
 
 @model.command()
-@_for_source
+@for_source
 @as_json
 def rollback(source: str, machine: bool) -> None:
-    """Go back to the model that the project used before; may be repeated."""
-    from docgen_plugin import model_choice
+    """Go back by one step: end the candidate, or without one use the model before; may be repeated."""
+    from docgen_plugin import canary, model_choice
 
     session = settings(source)
+    if canary.running(session.folder) is not None:
+        cli_canary.end(session, machine)
+        return
     left = model_choice.current(session.folder)
     chosen = model_choice.rollback(session.folder, reviewer(session))
     if machine:
-        emit({**_choice_json(chosen), "left": left.reference if left else None})
+        emit({**choice_json(chosen), "left": left.reference if left else None})
     else:
-        now = f"{visible(chosen.reference)} (sha256 {chosen.sha256[:12]})" if chosen else _PACKAGED
+        now = f"{visible(chosen.reference)} (sha256 {chosen.sha256[:12]})" if chosen else PACKAGED
         show(f"{now} is used again; left: {visible(left.reference) if left else ''}")
-    _tell_shadowed(session)
+    tell_shadowed(session)
 
 
 @model.command()
 @click.argument("reference", metavar="[REF]", default="")
-@_for_source
+@for_source
 @as_json
 def verify(reference: str, source: str, machine: bool) -> None:
     """Hash models again, one or all that this machine and the registry hold; 1 when one is not what it should be."""
-    from docgen_plugin import model_choice, registry
+    from docgen_plugin import canary, model_choice, registry
 
     session = settings(source)
     with working("hashing"):
@@ -233,7 +247,16 @@ def verify(reference: str, source: str, machine: bool) -> None:
         if not reference:
             used = session.config.model or getattr(model_choice.current(session.folder), "reference", "")
             if used:
-                results.append((f"{used} (in use)", _trouble(session)))
+                results.append(
+                    (
+                        f"{used} (in use)",
+                        _trouble(lambda: model_choice.located(session.folder, session.config)),
+                    )
+                )
+            candidate = canary.running(session.folder)
+            if candidate is not None:
+                trouble = _trouble(lambda: canary.located(candidate, session.folder, session.config))
+                results.append((f"{candidate.reference} (candidate)", trouble))
     if machine:
         emit([{"model": name, "ok": not wrong, "problem": wrong} for name, wrong in results])
     else:
@@ -247,11 +270,9 @@ def verify(reference: str, source: str, machine: bool) -> None:
         click.get_current_context().exit(1)
 
 
-def _trouble(session: Session) -> str:
-    from docgen_plugin import model_choice
-
+def _trouble(check: Callable[[], object]) -> str:
     try:
-        model_choice.located(session.folder, session.config)
+        check()
     except ModelError as err:
         return str(err)
     return ""
@@ -259,20 +280,26 @@ def _trouble(session: Session) -> str:
 
 @model.command()
 @click.argument("reference", metavar="[REF]", default="")
-@_for_source
+@for_source
 @as_json
 def info(reference: str, source: str, machine: bool) -> None:
     """Show a model, where it comes from, its scores, and what it runs on: REF, or the one in use."""
+    from docgen_plugin import canary
+
     session = settings(source, reference)
     located, found = _loaded(session, reference)
     stated = located.manifest if located else None
+    candidate = None if reference else canary.running(session.folder)
     if machine:
-        emit({**found, "manifest": _manifest_json(stated) if stated else None})
+        manifest = _manifest_json(stated) if stated else None
+        emit({**found, "candidate": canary_json(candidate), "manifest": manifest})
         return
     for name, value in found.items():
         show(f"{name:10}{visible(value)}")
     for name, value in _lineage(stated) if stated else ():
         show(f"{name:10}{visible(value)}")
+    if candidate is not None:
+        show(f"{'candidate':10}{cli_canary.told(candidate)}")
 
 
 def _loaded(session: Session, reference: str) -> tuple[Located | None, dict[str, str]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from docgen_plugin.model import Catalog
     from docgen_plugin.store import Ledger
 
-__all__ = ["Choice", "Session", "as_json", "selecting", "settings", "source_options"]
+__all__ = ["Choice", "Session", "as_json", "for_source", "selecting", "settings", "source_options"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -156,4 +156,11 @@ def as_json(command: _F) -> _F:
     """Return a command with --json."""
     return click.option(
         "--json", "machine", is_flag=True, help="Print the result as JSON on standard output."
+    )(command)
+
+
+def for_source(command: _F) -> _F:
+    """Return a command with --source."""
+    return click.option(
+        "--source", default=".", help="The project or database that the choice is for.", show_default=True
     )(command)

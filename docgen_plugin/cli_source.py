@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from docgen_plugin.model import ColumnRef
     from docgen_plugin.pipeline import ApplyReport, SuggestReport
 
-__all__ = ["COMMANDS", "loaded"]
+__all__ = ["COMMANDS", "loaded", "told_answered"]
 
 _SHOWN = 10  # tables or places listed for people; --json has all of them
 _INTERRUPTED = 130
@@ -48,10 +48,11 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
     Nothing is written to the source: the suggestions wait in the ledger for `review` or `accept`. Running
     it again suggests nothing twice; Ctrl-C keeps what is done.
     """
-    from docgen_plugin import model_choice, pipeline
+    from docgen_plugin import canary, model_choice, pipeline
 
     choice = session.read(select)
     catalog, select = choice.catalog, choice.select
+    candidate = canary.candidate(session.folder, session.config, lambda told: say(visible(told)))
     with session.ledger(create=True) as ledger, columns_progress("suggesting") as progress:
         report = pipeline.suggest(
             session.source,
@@ -63,6 +64,7 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
             catalog,
             again,
             model_choice.is_chosen(session.folder, choice.config),
+            candidate,
         )
     if machine:
         emit(_suggest_json(report))
@@ -96,6 +98,7 @@ def _suggest_json(report: SuggestReport) -> dict[str, Any]:
         "device": report.device,
         "interrupted": report.interrupted,
         "notes": list(report.notes),
+        "answered": dict(report.answered),
         "evidence": [
             {"place": str(ref), "origin": origin, "evidence": text} for ref, origin, text in report.evidence
         ],
@@ -120,6 +123,14 @@ def _tell_suggested(report: SuggestReport, tell: Any) -> None:
         tell(f"{count(disagreeing, 'place')} whose parents say different things: docgen review shows them")
     if report.suggested:
         tell("next: docgen review, or docgen accept to take them all")
+    if report.answered:
+        tell(told_answered(report))
+
+
+def told_answered(report: SuggestReport) -> str:
+    """Return how many tables each model answered, in words; the candidate's last."""
+    parts = [f"{visible(name)} {count(number, 'table')}" for name, number in report.answered]
+    return f"answered: {', '.join(parts)} (the candidate)"
 
 
 @click.command()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from docgen_plugin.bespoke import whole_sentences
 from docgen_plugin.dialect import asked_units
 from docgen_plugin.errors import ModelError
-from docgen_plugin.prompt import clean, windows
+from docgen_plugin.prompt import COMPACT_GRAMMAR, clean, windows
 from docgen_plugin.words import family
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Compact", "GRAMMAR"]
 
-GRAMMAR = "docgen-compact-1"  # stands in the GGUF's metadata as docgen.grammar; changes with any change below
+GRAMMAR = COMPACT_GRAMMAR  # stands in the GGUF's metadata as docgen.grammar; changes with any change below
 
 _ANSWER_TOKENS = 64
 _MOST_CELLS, _LEAST_CELLS = 4096, 512

@@ -18,6 +18,7 @@ from itertools import pairwise
 from docgen_plugin.freshness import WRITTEN_OVER
 from docgen_plugin.ledger_rows import UNDONE, Event, Row
 from docgen_plugin.model import ColumnRef
+from docgen_plugin.proportions import LEAST, Share, is_lower, newcombe
 
 __all__ = [
     "BANDS",
@@ -26,12 +27,12 @@ __all__ = [
     "GROUPS",
     "Group",
     "Measures",
-    "Share",
     "Taken",
+    "Trial",
     "Versus",
     "fates",
     "measure",
-    "wilson",
+    "trial",
 ]
 
 GROUPS = ("model", "origin", "confidence", "folder")
@@ -40,27 +41,7 @@ _DECIDED = ("accepted", "edited", "rejected")
 _TAKEN = ("accepted", "edited")
 _REVERSED_WITHIN = timedelta(days=30)
 _LATELY = timedelta(days=30)  # what is compared with everything before it
-_LEAST = 30  # decisions on each side before a drop is told
-_Z = 1.96  # two-sided 95 %
 _NO_REASON = "(no reason)"
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A number of cases out of all that were looked at."""
-
-    count: int
-    of: int
-
-    @property
-    def value(self) -> float | None:
-        """The share, 0 to 1; None of nothing."""
-        return self.count / self.of if self.of else None
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Its Wilson interval at 95 %; everything, 0 to 1, for a share of nothing."""
-        return wilson(self.count, self.of)
 
 
 @dataclass(slots=True)
@@ -144,9 +125,58 @@ class Versus:
     @property
     def verdict(self) -> str:
         """Which is accepted more: "better", "worse", or "cannot tell yet" by the test at 95 %."""
-        if _is_lower(self.now, self.before):
+        if is_lower(self.now, self.before):
             return "worse"
-        return "better" if _is_lower(self.before, self.now) else "cannot tell yet"
+        return "better" if is_lower(self.before, self.now) else "cannot tell yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A candidate's own texts beside the standing model's, decided one by one since the candidate answers.
+
+    NOTE: one person often decides a whole table at once, so the decisions are less independent than the interval takes
+    them for: the tables are told beside them, and few tables say less than the interval promises.
+    """
+
+    name: str
+    standing_name: str
+    candidate: Share
+    standing: Share
+    tables: tuple[int, int]  # that the decisions are on: the candidate's, the standing model's
+
+    @property
+    def difference(self) -> float | None:
+        """The candidate's share less the standing model's, -1 to 1; None while one of them has no decision."""
+        one, other = self.candidate.value, self.standing.value
+        return None if one is None or other is None else one - other
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The difference's interval at 95 %, see `newcombe`."""
+        return newcombe(self.candidate, self.standing)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether there are too few decisions to say anything."""
+        return min(self.candidate.of, self.standing.of) < LEAST
+
+    @property
+    def verdict(self) -> str:
+        """Which is accepted more: "better" or "worse" where the interval leaves 0 out, else "cannot tell yet"."""
+        low, high = self.interval
+        if self.is_small or low <= 0 <= high:
+            return "cannot tell yet"
+        return "better" if low > 0 else "worse"
+
+    @property
+    def told(self) -> str:
+        """The verdict in words."""
+        if self.is_small:
+            small = f"{self.candidate.of:,} and {self.standing.of:,} one by one"
+            return f"cannot tell yet: too few decisions, {small}; {LEAST} each are the least"
+        if self.verdict == "cannot tell yet":
+            return "cannot tell yet: a difference like this comes by chance"
+        return f"the candidate is {self.verdict}, by more than chance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,21 +188,7 @@ class Measures:
     weeks: tuple[Group, ...]  # by the Monday of the decision
     versions: tuple[Versus, ...]  # each model beside the one before it, all that was ever decided
     drops: tuple[Drop, ...]
-
-
-def wilson(count: int, of: int, z: float = _Z) -> tuple[float, float]:
-    """Return the score interval of a proportion (E. B. Wilson, JASA 22, 1927, 209-212).
-
-    >>> [round(bound, 3) for bound in wilson(8, 10)], wilson(0, 0)
-    ([0.49, 0.943], (0.0, 1.0))
-    """
-    if not of:
-        return 0.0, 1.0
-    share = count / of
-    scale = 1 + z * z / of
-    middle = (share + z * z / (2 * of)) / scale
-    half = z * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of)) / scale
-    return max(0.0, middle - half), min(1.0, middle + half)
+    trial: Trial | None = None  # while a candidate answers a share of the tables
 
 
 def fates(row: Row, events: Iterable[Event]) -> Iterator[Fate]:
@@ -230,8 +246,15 @@ def _folder(path: str) -> str:
     return "/".join(path.replace("\\", "/").split("/")[:-1][:2]) or "(none)"
 
 
-def measure(found: Iterable[Fate], now: datetime, since: datetime | None = None) -> Measures:
+def measure(
+    found: Iterable[Fate],
+    now: datetime,
+    since: datetime | None = None,
+    pair: tuple[tuple[str, str], datetime] | None = None,
+) -> Measures:
     """Return the measures of suggestions; with `since` of those decided, or while open suggested, from then on.
+
+    `pair` is a candidate that answers now, as `trial` takes it.
 
     What happened lately is compared with what was before, whatever `since` says.
     """
@@ -242,7 +265,30 @@ def measure(found: Iterable[Fate], now: datetime, since: datetime | None = None)
     weeks = _grouped(decided, lambda one: _monday(_moment(one)))
     versions = tuple(_versions(all_of_them))
     drops = tuple(_drops(all_of_them, versions, now))
-    return Measures(_group("all", listed), groups, weeks, versions, drops)
+    compared = trial(all_of_them, *pair) if pair is not None else None
+    return Measures(_group("all", listed), groups, weeks, versions, drops, compared)
+
+
+def trial(found: Iterable[Fate], names: tuple[str, str], since: datetime) -> Trial:
+    """Return how a candidate's texts did beside those of the standing model.
+
+    Args:
+        found: suggestions and what became of them, of any models.
+        names: of the candidate and of the standing model, as the ledger has them or, each, just what is behind the "@".
+        since: when the candidate began to answer.
+    """
+    sides: list[list[Fate]] = [[], []]
+    shown = list(names)
+    for one in found:
+        version = one.model.rpartition("@")[2]
+        for number, name in enumerate(names):
+            if one.origin == "generated" and version == name.rpartition("@")[2]:
+                shown[number] = one.model
+                if one.standing is not None and not one.standing.batch and one.standing.at >= since:
+                    sides[number].append(one)
+    ours, theirs = sides
+    tables = (len({one.ref.table for one in ours}), len({one.ref.table for one in theirs}))
+    return Trial(shown[0], shown[1], _accepted(ours), _accepted(theirs), tables)
 
 
 def _moment(fate: Fate) -> datetime:
@@ -338,24 +384,9 @@ def _drops(listed: Sequence[Fate], versions: Iterable[Versus], now: datetime) ->
     decided = [one for one in listed if one.standing is not None and one.origin != "unclear"]
     lately = _single([one for one in decided if _moment(one) > now - _LATELY])
     earlier = _single([one for one in decided if _moment(one) <= now - _LATELY])
-    if _is_lower(lately, earlier):
+    if is_lower(lately, earlier):
         yield Drop("time", f"the last {_LATELY.days} days", "before", lately, earlier)
 
 
 def _single(listed: Sequence[Fate]) -> Share:
     return _accepted([one for one in listed if one.standing is not None and not one.standing.batch])
-
-
-def _is_lower(now: Share, before: Share) -> bool:
-    """Return whether a share fell by the two-proportion z-test with pooled variance at 95 %, two-sided.
-
-    Source: NIST/SEMATECH e-Handbook of Statistical Methods, 7.3.3. Fewer than 30 decisions a side tell nothing.
-
-    >>> _is_lower(Share(20, 40), Share(36, 40)), _is_lower(Share(34, 40), Share(36, 40)), _is_lower(Share(0, 29), Share(9, 9))
-    (True, False, False)
-    """
-    if min(now.of, before.of) < _LEAST:
-        return False
-    pooled = (now.count + before.count) / (now.of + before.of)
-    spread = math.sqrt(pooled * (1 - pooled) * (1 / now.of + 1 / before.of))
-    return spread > 0 and (before.count / before.of - now.count / now.of) / spread > _Z

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from docgen_plugin.measures import GROUPS, Group, Measures, Share
+from docgen_plugin.measures import GROUPS, Group, Measures
+from docgen_plugin.proportions import Share
 
 __all__ = ["as_page"]
 
@@ -46,6 +47,7 @@ def as_page(source: str, found: Measures, made: str) -> str:
         "<h2>What a confidence is worth</h2><p>Accepted unchanged, one by one, against the confidence shown: "
         "on the line it means what it says, below it promises too much.</p>",
         _reliability(found.groups["confidence"]),
+        _trial(found),
         _versions(found),
         *(_table(name, found.groups[name]) for name in GROUPS),
         _reasons(found.total),
@@ -61,6 +63,31 @@ def _drops(found: Measures) -> list[str]:
         f"Acceptance fell: {one.name} {_percent(one.now)}, {one.before_name} {_percent(one.before)}."
         for one in found.drops
     ]
+
+
+def _trial(found: Measures) -> str:
+    one = found.trial
+    if one is None:
+        return ""
+    low, high = one.interval
+    known = (
+        "–"
+        if one.difference is None
+        else f"{one.difference * 100:+.0f} ({low * 100:+.0f} to {high * 100:+.0f})"
+    )
+    cells = (
+        (one.name, one.candidate, one.tables[0]),
+        (one.standing_name, one.standing, one.tables[1]),
+    )
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{_cell(share)}</td><td>{tables:,}</td></tr>"
+        for name, share, tables in cells
+    )
+    return (
+        '<h2>The candidate beside the standing model</h2><div class="wide" tabindex="0" role="region" aria-label="Candidate">'
+        '<table><thead><tr><th scope="col">model</th><th scope="col">one by one</th><th scope="col">tables</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div><p>Difference in points: {known}. {escape(one.told).capitalize()}.</p>"
+    )
 
 
 def _versions(found: Measures) -> str:

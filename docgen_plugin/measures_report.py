@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from docgen_plugin.measures import Drop, Group, Measures, Share, Versus
+from docgen_plugin.measures import Drop, Group, Measures, Trial, Versus
+from docgen_plugin.proportions import Share
 
-__all__ = ["as_json", "as_openmetrics"]
+__all__ = ["as_json", "as_openmetrics", "trial_json"]
 
 _REASONS = 10  # reasons with a series of their own: what people type has no end
 _BOUNDS = ("value", "low", "high")
@@ -31,6 +32,10 @@ _FAMILIES = (
         "docgen_acceptance_drop",
         "1 where acceptance fell by more than chance: a model version, or the last 30 days.",
     ),
+    (
+        "docgen_candidate_difference",
+        "Acceptance of the candidate less that of the standing model, -1 to 1, with its 95 percent Newcombe interval.",
+    ),
 )
 
 
@@ -43,6 +48,23 @@ def as_json(source: str, found: Measures) -> dict[str, Any]:
         "weeks": [_group_json(one) for one in found.weeks],
         "versions": [_compared(one) | {"verdict": one.verdict} for one in found.versions],
         "drops": [_drop_json(one) for one in found.drops],
+        "trial": trial_json(found.trial) if found.trial else None,
+    }
+
+
+def trial_json(one: Trial) -> dict[str, Any]:
+    """Return a candidate beside the standing model as plain values; shares and their difference as parts of 1."""
+    low, high = one.interval
+    return {
+        "name": one.name,
+        "standing_name": one.standing_name,
+        "candidate": {**_share_json(one.candidate), "tables": one.tables[0]},
+        "standing": {**_share_json(one.standing), "tables": one.tables[1]},
+        "difference": one.difference,
+        "low": low,
+        "high": high,
+        "verdict": one.verdict,
+        "told": one.told,
     }
 
 
@@ -98,6 +120,11 @@ def as_openmetrics(source: str, found: Measures) -> str:
     for drop in found.drops:
         labels = {"source": source, "kind": drop.kind, "group": drop.name, "before": drop.before_name}
         samples["docgen_acceptance_drop"].append(_line("docgen_acceptance_drop", labels, 1))
+    one = found.trial
+    if one is not None and one.difference is not None:
+        for bound, value in zip(_BOUNDS, (one.difference, *one.interval), strict=True):
+            labels = {"source": source, "group": one.name, "standing": one.standing_name, "bound": bound}
+            samples["docgen_candidate_difference"].append(_line("docgen_candidate_difference", labels, value))
     lines = []
     for name, told in _FAMILIES:
         lines += [f"# TYPE {name} gauge", f"# HELP {name} {told}", *samples[name]]

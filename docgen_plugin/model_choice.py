@@ -1,27 +1,32 @@
 """The model that a project uses: what `docgen model use` chose, kept in `.docgen/model.json` beside the ledger.
 
-The file holds every choice that was ever made, in order; the last one that was not rolled back counts. Keys that
-this version does not know are kept as they are.
+See `model_record` for the file, and `canary` for a second model that answers a share of the tables.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from docgen_plugin import generate, prompt, registry
+from docgen_plugin import generate, model_record, prompt, registry
 from docgen_plugin.config import Config
 from docgen_plugin.errors import ModelError
-from docgen_plugin.files import replace_file
 from docgen_plugin.generate import Generator
+from docgen_plugin.model_record import Values
 from docgen_plugin.registry import Located
 
-__all__ = ["Choice", "current", "is_chosen", "load", "located", "rollback", "use"]
-
-_FORMAT = 1
+__all__ = [
+    "Choice",
+    "chosen_values",
+    "current",
+    "is_chosen",
+    "load",
+    "located",
+    "pinned",
+    "require_spoken",
+    "rollback",
+    "use",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ def current(folder: Path) -> Choice | None:
     Raises:
         ModelError: when the file cannot be read or is of a newer docgen.
     """
-    standing = _standing(_read(_path(folder))["choices"])
+    standing = model_record.standing(model_record.read(folder))
     return _choice(standing[-1]) if standing else None
 
 
@@ -57,32 +62,48 @@ def is_chosen(folder: Path, config: Config) -> bool:
 def use(folder: Path, asked: str, found: Located, by: str) -> Choice:
     """Record a model as the one that the project uses, and return the choice; the same one again changes nothing.
 
+    A candidate of the same file ends: it is promoted.
+
     Raises:
         ModelError: when it speaks another version of the grammar, or the file cannot be read or written.
     """
-    grammar = found.manifest.grammar if found.manifest else ""
-    if grammar not in ("", prompt.GRAMMAR):
-        raise ModelError(
-            f"{found.reference}: made for the grammar {grammar}, this version of docgen speaks {prompt.GRAMMAR}: "
-            "use the docgen version the model was made for"
-        )
-    path = _path(folder)
-    values = _read(path)
-    standing = _standing(values["choices"])
-    reference = _portable(found, folder)
-    if standing and (standing[-1]["reference"], standing[-1]["sha256"]) == (reference, found.sha256):
+    require_spoken(found.reference, found.manifest.grammar if found.manifest else "")
+    values = model_record.read(folder)
+    standing = model_record.standing(values)
+    made = chosen_values(folder, asked, found, by)
+    if standing and _is_same(standing[-1], made):
         return _choice(standing[-1])
-    made = {
-        "reference": reference,
+    candidate = model_record.running(values)
+    promoted = candidate is not None and candidate["sha256"] == found.sha256
+    left = model_record.ended(values, "promoted", by) if promoted else values
+    model_record.write(folder, {**left, "choices": [*values["choices"], made]}, values)
+    return _choice(made)
+
+
+def chosen_values(folder: Path, asked: str, found: Located, by: str) -> Values:
+    """Return what is recorded of a model that a person chose."""
+    return {
+        "reference": _portable(found, folder),
         "sha256": found.sha256,
         "asked": asked,
         "name": found.manifest.name if found.manifest else "",
         "version": found.manifest.version if found.manifest else "",
         "by": by,
-        "at": _now(),
+        "at": model_record.moment(),
     }
-    _write(path, {**values, "choices": [*values["choices"], made]}, values)
-    return _choice(made)
+
+
+def require_spoken(reference: str, grammar: str) -> None:
+    """Check that this docgen can ask a model that states this grammar, "" for one without.
+
+    Raises:
+        ModelError: when it cannot.
+    """
+    if grammar not in ("", prompt.GRAMMAR, prompt.COMPACT_GRAMMAR):
+        raise ModelError(
+            f"{reference}: made for the grammar {grammar}, this version of docgen speaks {prompt.GRAMMAR} and "
+            f"{prompt.COMPACT_GRAMMAR}: use the docgen version the model was made for"
+        )
 
 
 def rollback(folder: Path, by: str) -> Choice | None:
@@ -91,17 +112,17 @@ def rollback(folder: Path, by: str) -> Choice | None:
     Raises:
         ModelError: when nothing is chosen, or the file cannot be read or written.
     """
-    path = _path(folder)
-    values = _read(path)
-    standing = _standing(values["choices"])
+    values = model_record.read(folder)
+    standing = model_record.standing(values)
     if not standing:
+        path = model_record.path_of(folder)
         raise ModelError(f"{path}: nothing to go back from: the project uses the model in the package")
     last = standing[-1]
     back = [
-        {**one, "rolled_back_at": _now(), "rolled_back_by": by} if one is last else one
+        {**one, "rolled_back_at": model_record.moment(), "rolled_back_by": by} if one is last else one
         for one in values["choices"]
     ]
-    _write(path, {**values, "choices": back}, values)
+    model_record.write(folder, {**values, "choices": back}, values)
     return _choice(standing[-2]) if len(standing) > 1 else None
 
 
@@ -116,16 +137,26 @@ def located(folder: Path, config: Config) -> Located | None:
     chosen = None if config.model else current(folder)
     if chosen is None:
         return registry.locate(config.model, config)
-    found = registry.locate(_absolute(chosen.reference, folder), config)
+    remedy = "docgen model use, or go back with docgen model rollback"
+    return pinned(chosen.reference, chosen.sha256, folder, config, remedy)
+
+
+def pinned(reference: str, sha256: str, folder: Path, config: Config, remedy: str) -> Located:
+    """Return the file that was recorded for a project; `remedy` is how another is chosen, in words.
+
+    Raises:
+        ModelError: when it cannot be had, or is not the file that was recorded.
+    """
+    found = registry.locate(_absolute(reference, folder), config)
     if found is None:
         raise ModelError(
-            f"{chosen.reference}: chosen for this project, but neither the registry nor the cache has it: "
-            "set `registry`, choose another with docgen model use, or go back with docgen model rollback"
+            f"{reference}: chosen for this project, but neither the registry nor the cache has it: "
+            f"set `registry`, choose another with {remedy}"
         )
-    if found.sha256 != chosen.sha256:
+    if found.sha256 != sha256:
         raise ModelError(
-            f"{found.path}: refused: its sha256 is {found.sha256[:12]}..., {chosen.sha256[:12]}... was chosen "
-            f"as {chosen.reference}: choose it anew with docgen model use, or go back with docgen model rollback"
+            f"{found.path}: refused: its sha256 is {found.sha256[:12]}..., {sha256[:12]}... was chosen "
+            f"as {reference}: choose it anew with {remedy}"
         )
     return found
 
@@ -155,48 +186,11 @@ def _absolute(reference: str, folder: Path) -> str:
     return str(folder / reference) if reference.startswith("./") else reference
 
 
-def _path(folder: Path) -> Path:
-    return folder / ".docgen" / "model.json"
+def _is_same(one: Values, other: Values) -> bool:
+    return (one["reference"], one["sha256"]) == (other["reference"], other["sha256"])
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {"format": _FORMAT, "choices": []}
-    except (OSError, ValueError) as err:
-        raise ModelError(f"{path}: cannot be read: {err}: remove it to use the model in the package") from err
-    version = values.get("format") if isinstance(values, dict) else None
-    if isinstance(version, int) and version > _FORMAT:
-        raise ModelError(f"{path}: written by a newer docgen (format {version}): upgrade docgen-plugin")
-    choices = values.get("choices") if isinstance(values, dict) else None
-    if version != _FORMAT or not isinstance(choices, list) or not all(_is_choice(one) for one in choices):
-        raise ModelError(f"{path}: is no list of choices: remove it to use the model in the package")
-    return dict(values)
-
-
-def _is_choice(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(value.get(key), str) for key in ("reference", "sha256"))
-
-
-def _write(path: Path, values: dict[str, Any], before: dict[str, Any]) -> None:
-    def unchanged(_: Path) -> None:
-        if _read(path) != before:
-            raise ModelError(f"{path}: was changed by somebody else just now: try again")
-
-    content = json.dumps(values, ensure_ascii=False, indent=2) + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, content.encode(), unchanged)
-    except OSError as err:
-        raise ModelError(f"{path}: cannot be written: {err.strerror or err}") from err
-
-
-def _standing(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [one for one in choices if "rolled_back_at" not in one]
-
-
-def _choice(values: dict[str, Any]) -> Choice:
+def _choice(values: Values) -> Choice:
     return Choice(
         values["reference"],
         values["sha256"],
@@ -204,7 +198,3 @@ def _choice(values: dict[str, Any]) -> Choice:
         str(values.get("by", "")),
         str(values.get("at", "")),
     )
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

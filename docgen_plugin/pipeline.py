@@ -12,7 +12,7 @@ from docgen_plugin.calibration import Calibration, shipped_curves
 from docgen_plugin.concepts import Lexicon, load_lexicon
 from docgen_plugin.config import Config
 from docgen_plugin.freshness import fingerprint
-from docgen_plugin.generate import Answer, Generator, TableRequest
+from docgen_plugin.generate import Answer, TableRequest
 from docgen_plugin.grounding import UNCLEAR, Checker, Verdict
 from docgen_plugin.inherit import Accepted, Found, Hint, evidence, inherited
 from docgen_plugin.model import Catalog, Column, ColumnRef, Suggestion, Table
@@ -22,6 +22,7 @@ from docgen_plugin.style import LANGUAGES, Style
 from docgen_plugin.support import composed_grain, plain_text
 from docgen_plugin.targets import Target
 from docgen_plugin.writeback import ApplyReport, apply
+from docgen_plugin.writers import Candidate, Load, Writer, Writers
 
 __all__ = [
     "ApplyReport",
@@ -69,24 +70,26 @@ class SuggestReport:
     by_origin: Mapping[str, int] = field(default_factory=dict)
     turned: int = 0  # rows that changed their state because the source changed
     seconds: float = 0.0  # of generating, the model's loading left out
-    model: str = ""
+    model: str = ""  # the standing one, "" when it was not asked
     device: str = ""
     interrupted: bool = False
     # place, origin, and where the text comes from or what speaks against one
     evidence: tuple[tuple[ColumnRef, str, str], ...] = ()
     notes: tuple[str, ...] = ()  # what the user should know of this run
+    answered: tuple[tuple[str, int], ...] = ()  # with a candidate: each model and the tables that it answered
 
 
 def suggest(
     source: str,
     config: Config,
     ledger: Ledger,
-    load: Callable[[], Generator],
+    load: Load,
     select: Sequence[str] = (),
     progress: Progress = _silent,
     catalog: Catalog | None = None,
     again: bool = False,
     chosen: bool = False,
+    candidate: Candidate | None = None,
 ) -> SuggestReport:
     """Suggest a text for every undocumented place and return what was recorded.
 
@@ -94,6 +97,8 @@ def suggest(
     is in the ledger, and the report says so. With `again`, open suggestions of another model are made anew,
     and those for which the glossary now has another text. `chosen` says that the model is not the package's
     but one that a person chose: if it is tuned to the team's texts, it is asked also where the dictionary has a text.
+    The tables that a `candidate` draws are its alone: it is asked about them, and what another model wrote there is
+    another model's.
 
     Raises:
         DocgenError: when the source, the model or the ledger fails; what was answered before is kept.
@@ -102,21 +107,29 @@ def suggest(
     catalog = read_catalog(source, config) if catalog is None else catalog
     style = Style.of(config, catalog)
     turned = len(targets.refresh(catalog, ledger))
-    with _Loading(load) as loading:
+    with Writers(load, chosen, candidate) as writers:
         if again:
-            kept = ("", _FROM_DICTIONARY, _FROM_GLOSSARY, loading.generator().name)
-            due = _told_otherwise(catalog, known, style)
-            turned += targets.reopen(catalog, ledger, config, kept, select, due)
+            due = _due(writers, _told_otherwise(catalog, known, style))
+            turned += targets.reopen(catalog, ledger, config, due, select)
         wanted = list(targets.find(catalog, ledger, config, select))
         total = sum(target.size for target in wanted)
-        run = _Run(catalog, ledger, total, progress, config.dictionary == "compose", known, style)
-        if wanted and chosen:
-            run.tuned = getattr(loading.generator(), "tuned", False)
+        run = _Run(catalog, ledger, total, progress, config.dictionary == "compose", known, style, writers)
         if not wanted:
-            return run.report(turned, "", False)
-        requests = run.requests(wanted, _accepted(catalog, ledger, wanted))
-        interrupted = _answered(run, requests, loading)
-        return run.report(turned, loading.device, interrupted)
+            return run.report(turned, False)
+        writers.prepare()
+        interrupted = run.answered(wanted, _accepted(catalog, ledger, wanted))
+        return run.report(turned, interrupted)
+
+
+def _due(writers: Writers, otherwise: Callable[[Suggestion], bool]) -> Callable[[Suggestion], bool]:
+    """Return what says of an open suggestion whether it is to be made anew: another model's, or told otherwise now."""
+    names = {writer: writer.generator().name for writer in writers.all}
+
+    def due(suggestion: Suggestion) -> bool:
+        ours = ("", _FROM_DICTIONARY, _FROM_GLOSSARY, names[writers.of(suggestion.ref.table)])
+        return suggestion.model not in ours or otherwise(suggestion)
+
+    return due
 
 
 def _told_otherwise(catalog: Catalog, known: Lexicon, style: Style) -> Callable[[Suggestion], bool]:
@@ -135,52 +148,6 @@ def _told_otherwise(catalog: Catalog, known: Lexicon, style: Style) -> Callable[
         return style.fit(checker.told(column, match.text, 0.0).text) != suggestion.text
 
     return due
-
-
-class _Loading:
-    """A model that is loaded when it is first asked for, and closed at the end."""
-
-    def __init__(self, load: Callable[[], Generator]) -> None:
-        self._load = load
-        self._loaded: Generator | None = None
-
-    def __enter__(self) -> _Loading:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._loaded is not None:
-            self._loaded.close()
-
-    @property
-    def device(self) -> str:
-        """What it runs on, "" while it is not loaded."""
-        return "" if self._loaded is None else self._loaded.device
-
-    def generator(self) -> Generator:
-        """Return the model."""
-        if self._loaded is None:
-            self._loaded = self._load()
-        return self._loaded
-
-
-def _answered(run: _Run, requests: Iterator[TableRequest], loading: _Loading) -> bool:
-    """Let the model answer what only it can answer; return whether Ctrl-C ended that early."""
-    try:
-        first = next(requests, None)
-        if first is not None:
-            generator = loading.generator()
-            run.model = generator.name
-            run.strict = getattr(generator, "bespoke", False)
-            run.voice = frozenset(word.lower() for word in getattr(generator, "words", ()))
-            run.start()
-            for answer in generator.describe(_chain(first, requests)):
-                run.take(answer)
-        run.unanswered()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        run.flush()
-    return False
 
 
 def _chain(first: TableRequest, rest: Iterator[TableRequest]) -> Iterator[TableRequest]:
@@ -228,6 +195,7 @@ class _Run:
         compose: bool,
         known: Lexicon,
         style: Style,
+        writers: Writers,
     ) -> None:
         self.style = style
         self.skipped = 0
@@ -240,21 +208,39 @@ class _Run:
         self.checker = Checker(catalog, known)
         self.calibrated = Calibration((*shipped_curves(), *ledger.curves()))
         self.machine_made = targets.machine_made(catalog, ledger)
-        self.model = ""
-        self.strict = False
-        self.tuned = False  # to the team's own texts: then it is asked although the dictionary has a text
-        self.voice: frozenset[str] = frozenset()
+        self.writers = writers
+        self.writer = writers.standing  # whose tables are at hand
         self.done = 0
         self.kept = 0
         self.origins: Counter[str] = Counter()
         self.evidence: list[tuple[ColumnRef, str, str]] = []
         self._open: dict[ColumnRef, _Asked] = {}
         self._waiting: list[Suggestion] = []
-        self._flushed_at = self._started_at = time.monotonic()
+        self._flushed_at = self._began_at = time.monotonic()
+        self._started_at: float | None = None  # of the first answer's asking: a model is loaded then
 
-    def start(self) -> None:
-        """Start the clock again: the model is loaded."""
-        self._started_at = time.monotonic()
+    def answered(self, wanted: Sequence[Target], accepted: Accepted) -> bool:
+        """Let each model answer what only it can answer of its tables; return whether Ctrl-C ended that early."""
+        try:
+            for writer in self.writers.all:
+                self.writer = writer
+                theirs = (target for target in wanted if self.writers.of(target.table.key) is writer)
+                self._ask(writer, self.requests(theirs, accepted))
+        except KeyboardInterrupt:
+            return True
+        finally:
+            self.flush()
+        return False
+
+    def _ask(self, writer: Writer, requests: Iterator[TableRequest]) -> None:
+        first = next(requests, None)
+        if first is not None:
+            writer.generator()
+            if self._started_at is None:
+                self._started_at = time.monotonic()
+            for answer in writer.answers(_chain(first, requests)):
+                self.take(answer)
+        self.unanswered()
 
     def requests(self, wanted: Iterable[Target], accepted: Accepted) -> Iterator[TableRequest]:
         """Yield what only the model can answer; what stands elsewhere or is opaque is recorded on the way."""
@@ -303,7 +289,7 @@ class _Run:
         match = self.lexicon.match(table, column)
         if match is None or match.fit < 1.0:
             return None
-        if not match.told and (self.tuned or reworded or not self.compose):
+        if not match.told and (self.writer.tuned or reworded or not self.compose):
             return None
         return self._fallback(table, column, (match.text,), _EXACT_LOGPROB)
 
@@ -325,12 +311,16 @@ class _Run:
             return
         table, column = asked.table, asked.column
         verdict = self.checker.check(
-            table, column, answer.text, answer.logprob, asked.hints, self.strict, self.voice
+            table, column, answer.text, answer.logprob, asked.hints, self.writer.strict, self.writer.voice
         )
-        suggestion = replace(_suggestion(table, column, verdict), model=self.model, logprob=answer.logprob)
+        suggestion = replace(
+            _suggestion(table, column, verdict), model=self.writer.name, logprob=answer.logprob
+        )
         unsure = verdict.origin == "unclear" or not self._sure(asked, answer.logprob)
         # the embedded model takes little from a hint: what a person worded is shown as it is
-        reused = self._reused_once(asked) if unsure or (self.strict and not self.tuned) else None
+        reused = (
+            self._reused_once(asked) if unsure or (self.writer.strict and not self.writer.tuned) else None
+        )
         if reused is not None:
             suggestion = reused
         elif unsure:
@@ -341,9 +331,9 @@ class _Run:
 
     def _sure(self, asked: _Asked, logprob: float) -> bool:
         """Return whether a model's sentence is taken before a composed text; one that knows the world always is."""
-        if not self.strict or asked.column is None:
+        if not self.writer.strict or asked.column is None:
             return True
-        if not self.tuned:
+        if not self.writer.tuned:
             return logprob >= _SURE
         match = self.lexicon.match(asked.table, asked.column)
         return logprob >= (_TUNED_BESIDE_EXACT if match is not None and match.fit >= 1.0 else _TUNED)
@@ -387,7 +377,7 @@ class _Run:
 
         Only for a model whose words were held to the schema: another one's silence is respected.
         """
-        if column is None or not self.strict or answer.text == UNCLEAR:
+        if column is None or not self.writer.strict or answer.text == UNCLEAR:
             return None
         text = plain_text(table, column)
         verdict = self.checker.check(table, column, text, _PLAIN_LOGPROB)
@@ -449,21 +439,22 @@ class _Run:
             self._waiting = []
         self._flushed_at = time.monotonic()
 
-    def report(self, turned: int, device: str, interrupted: bool) -> SuggestReport:
+    def report(self, turned: int, interrupted: bool) -> SuggestReport:
         """Return what the run did."""
-        seconds = time.monotonic() - self._started_at
+        standing, *others = self.writers.all
         return SuggestReport(
             self.catalog.source,
             self.total,
             self.kept,
             dict(sorted(self.origins.items())),
             turned,
-            seconds,
-            self.model,
-            device,
+            time.monotonic() - (self._started_at or self._began_at),
+            standing.name if standing.was_asked else "",
+            standing.device if self.total else "",
             interrupted,
             tuple(self.evidence),
             self._notes(),
+            tuple((writer.name, len(writer.tables)) for writer in self.writers.all if others),
         )
 
     def _notes(self) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from docgen_plugin.model import Column, Table
 from docgen_plugin.words import FAMILIES, family, name_words
 
 __all__ = [
+    "COMPACT_GRAMMAR",
     "CONTEXT_COLUMNS",
     "GRAMMAR",
     "MARKS",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 GRAMMAR = "docgen-1"  # stands in the GGUF's metadata as docgen.grammar; changes with any change below
+COMPACT_GRAMMAR = "docgen-compact-1"  # and what stands there for the prompt of `compact`
 
 # columns shown to the model at once: a wider table is read through several windows, so that neither the
 # context nor the attention of a small model is strained

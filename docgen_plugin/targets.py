@@ -215,21 +215,16 @@ def reopen(
     catalog: Catalog,
     ledger: Ledger,
     config: Config,
-    kept: Sequence[str],
+    due: Callable[[Suggestion], bool],
     select: Sequence[str] = (),
-    due: Callable[[Suggestion], bool] = lambda suggestion: False,
 ) -> int:
-    """Turn open suggestions stale, so that `find` yields their places; return how many.
-
-    Args:
-        kept: the models whose suggestions stay as they are.
-        due: which of these are to be made anew all the same.
+    """Turn open suggestions that are `due` to be made anew stale, so that `find` yields their places; return how many.
 
     Raises:
         LedgerError: when the ledger cannot be used.
     """
     rows = ordered(catalog, ledger, config, ("suggested",), select)
-    others = [row for row in rows if row.suggestion.model not in kept or due(row.suggestion)]
+    others = [row for row in rows if due(row.suggestion)]
     return len(ledger.decide(catalog.source, (Decision(row, "stale", why="asked again") for row in others)))
 
 

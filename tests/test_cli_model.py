@@ -9,7 +9,7 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from docgen_plugin import model_choice
+from docgen_plugin import model_choice, model_record
 from docgen_plugin.cli import cli
 from docgen_plugin.errors import ModelError
 from docgen_plugin.files import replace_file
@@ -231,11 +231,11 @@ def test_two_who_choose_at_once_do_not_lose_a_choice(project, tmp_path, monkeypa
     docgen("model", "use", "docgen-base")
 
     def between(path, content, check=None):
-        monkeypatch.setattr(model_choice, "replace_file", replace_file)
+        monkeypatch.setattr(model_record, "replace_file", replace_file)
         docgen("model", "rollback")
         replace_file(path, content, check)
 
-    monkeypatch.setattr(model_choice, "replace_file", between)
+    monkeypatch.setattr(model_record, "replace_file", between)
     assert "was changed by somebody else just now: try again" in error("model", "use", "shop")
     assert model_choice.current(tmp_path) is None
 

@@ -13,6 +13,10 @@ PINNED = {
     "docgen_plugin": ["__version__", "hookimpl"],
     "docgen_plugin.alternatives": ["Alternative", "Given", "alternative", "given"],
     "docgen_plugin.calibration": ["Calibration", "Curve", "curve_origin", "points_json", "read_points", "shipped_curves", "write_curves"],
+    "docgen_plugin.canary": [
+        "Canary", "begin", "candidate", "drop", "located", "parse_share", "promote", "running", "standing_name",
+        "told_share",
+    ],
     "docgen_plugin.claims": [
         "Evidence", "foreign_mention", "invented_literal", "neighbours", "strip_examples", "strip_units",
         "supported_units", "unit_words",
@@ -20,10 +24,13 @@ PINNED = {
     "docgen_plugin.cli": ["cli", "main"],
     "docgen_plugin.cli_ledger": ["COMMANDS", "counted", "reviewer"],
     "docgen_plugin.cli_coverage": ["COMMANDS"],
-    "docgen_plugin.cli_metrics": ["COMMANDS"],
+    "docgen_plugin.cli_canary": [
+        "COMMANDS", "PACKAGED", "begin", "canary_json", "choice_json", "end", "tell_shadowed", "told",
+    ],
+    "docgen_plugin.cli_metrics": ["COMMANDS", "show_trial", "trial_pair"],
     "docgen_plugin.cli_model": ["COMMANDS"],
-    "docgen_plugin.cli_options": ["Choice", "Session", "as_json", "selecting", "settings", "source_options"],
-    "docgen_plugin.cli_source": ["COMMANDS", "loaded"],
+    "docgen_plugin.cli_options": ["Choice", "Session", "as_json", "for_source", "selecting", "settings", "source_options"],
+    "docgen_plugin.cli_source": ["COMMANDS", "loaded", "told_answered"],
     "docgen_plugin.cli_sync": ["COMMANDS"],
     "docgen_plugin.compact": ["Compact", "GRAMMAR"],
     "docgen_plugin.config": ["Config", "load_config"],
@@ -64,23 +71,30 @@ PINNED = {
         "Base", "DataSet", "FILE", "Manifest", "headline", "is_name", "parse", "read", "render", "version_key",
     ],
     "docgen_plugin.measures": [
-        "BANDS", "Drop", "Fate", "GROUPS", "Group", "Measures", "Share", "Taken", "Versus", "fates", "measure",
-        "wilson",
+        "BANDS", "Drop", "Fate", "GROUPS", "Group", "Measures", "Taken", "Trial", "Versus", "fates", "measure",
+        "trial",
     ],
     "docgen_plugin.measures_page": ["as_page"],
-    "docgen_plugin.measures_report": ["as_json", "as_openmetrics"],
+    "docgen_plugin.measures_report": ["as_json", "as_openmetrics", "trial_json"],
     "docgen_plugin.migrations": ["MIGRATIONS", "SORT_CHARS", "calibrations", "events", "metadata", "suggestions", "versions"],
     "docgen_plugin.model": [
         "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "Lineage", "Provenance", "STATES", "Suggestion", "Table", "WriteReport",
         "text_hash",
     ],
-    "docgen_plugin.model_choice": ["Choice", "current", "is_chosen", "load", "located", "rollback", "use"],
+    "docgen_plugin.model_choice": [
+        "Choice", "chosen_values", "current", "is_chosen", "load", "located", "pinned", "require_spoken", "rollback",
+        "use",
+    ],
     "docgen_plugin.model_folders": [
         "Kept", "check_space", "copy_checked", "discard", "link_or_copy", "place", "require", "versions",
+    ],
+    "docgen_plugin.model_record": [
+        "Values", "ended", "moment", "path_of", "read", "running", "standing", "write",
     ],
     "docgen_plugin.model_files": ["ModelFiles", "default_model", "find_base", "model_files"],
     "docgen_plugin.pipeline": ["ApplyReport", "SuggestReport", "apply", "read_catalog", "suggest", "write"],
     "docgen_plugin.plugins": ["manager"],
+    "docgen_plugin.proportions": ["LEAST", "Share", "is_lower", "newcombe", "wilson"],
     "docgen_plugin.registry": [
         "CARD", "Listed", "Located", "is_here", "listed", "locate", "look", "split", "unknown", "verify",
     ],
@@ -105,6 +119,7 @@ PINNED = {
     "docgen_plugin.sync": ["ACTIONS", "Difference", "Plan", "changes", "plan"],
     "docgen_plugin.targets": ["Target", "approved", "find", "machine_made", "ordered", "refresh", "reopen"],
     "docgen_plugin.writeback": ["ApplyReport", "apply"],
+    "docgen_plugin.writers": ["Candidate", "Load", "Writer", "Writers"],
 }  # fmt: skip
 
 # modules whose names are pinned above, and all others that the package has

@@ -13,10 +13,11 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from docgen_plugin import cli_metrics, ledger_rows
 from docgen_plugin.cli import cli
 from docgen_plugin.config import Config
-from docgen_plugin.measures import Share, fates, measure, wilson
+from docgen_plugin.measures import fates, measure
 from docgen_plugin.measures_page import as_page
 from docgen_plugin.measures_report import as_json, as_openmetrics
 from docgen_plugin.model import ColumnRef, Suggestion
+from docgen_plugin.proportions import Share, newcombe, wilson
 from docgen_plugin.sources import read_catalog
 from docgen_plugin.store import Decision, Ledger
 
@@ -210,6 +211,19 @@ def test_wilson_by_published_values():
     # Newcombe, Statistics in Medicine 17 (1998), table I, method 3
     for count, of, low, high in ((81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611)):
         assert wilson(count, of) == pytest.approx((low, high), abs=0.0001)
+
+
+def test_newcombe_by_published_values():
+    # Newcombe, Statistics in Medicine 17 (1998), 873-890, table II, method 10
+    for one, other, low, high in (
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((9, 10), (3, 10), 0.1705, 0.8090),
+        ((5, 56), (0, 29), -0.0381, 0.1926),
+        ((0, 10), (0, 20), -0.1611, 0.2775),
+        ((10, 10), (0, 10), 0.6075, 1.0),
+    ):
+        assert newcombe(Share(*one), Share(*other)) == pytest.approx((low, high), abs=0.0001)
+    assert newcombe(Share(0, 0), Share(1, 2)) == (-1.0, 1.0)
 
 
 def test_openmetrics_reads_as_such(ledger, clock):

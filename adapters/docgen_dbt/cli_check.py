@@ -86,6 +86,7 @@ def suggest_staged(files: tuple[str, ...], from_ref: str, dialect: str, model: s
     wrong, and git add them. Ends with 1 when something was written, so that a commit waits for that.
     """
     from docgen_dbt.suggest_staged import lacking, suggest_project
+    from docgen_plugin import canary
     from docgen_plugin.cli_ledger import reviewer
     from docgen_plugin.cli_options import settings
     from docgen_plugin.cli_source import loaded
@@ -97,10 +98,10 @@ def suggest_staged(files: tuple[str, ...], from_ref: str, dialect: str, model: s
         if not found:
             continue
         session = settings(str(project.now.project.root), model)
+        second = canary.candidate(session.folder, session.config, lambda told: say(visible(told)))
         with session.ledger(create=True) as ledger:
-            done = suggest_project(
-                project, found, session.config, ledger, partial(loaded, session), reviewer(session)
-            )
+            load, who = partial(loaded, session), reviewer(session)
+            done = suggest_project(project, found, session.config, ledger, load, who, second)
         wrote += len(done.written)
         show(visible_lines(done.preview.rstrip("\n")))
         for ref in done.without:

@@ -16,7 +16,7 @@ from docgen_dbt.chosen import Chosen, read_chosen
 from docgen_dbt.inside import Inside, enter, told
 from docgen_dbt.told import progress, tell_states, tell_suggested, tell_table, tell_texts
 from docgen_dbt.writing import tell_written, with_texts, write
-from docgen_plugin import model_choice, pipeline, targets
+from docgen_plugin import canary, model_choice, pipeline, targets
 from docgen_plugin.cli_ledger import counted, reviewer
 from docgen_plugin.cli_options import Session
 from docgen_plugin.config import Config
@@ -44,6 +44,9 @@ def document_models(context: Any, **given: Any) -> None:
         if arguments.accept and arguments.dry_run:
             raise ConfigError("document_models: accept and dry_run exclude each other")
         inside = enter(context, arguments.model)
+        candidate = canary.candidate(
+            inside.project.root, inside.config, lambda line: inside.log(visible(line))
+        )
         with Ledger(inside.ledger) as ledger:
             chosen = read_chosen(inside, arguments, ask=True)
             began = {row.suggestion.ref: row.version for row in _open(chosen, ledger)}
@@ -56,6 +59,7 @@ def document_models(context: Any, **given: Any) -> None:
                 catalog=chosen.catalog,
                 again=arguments.again,
                 chosen=model_choice.is_chosen(inside.project.root, chosen.config),
+                candidate=candidate,
             )
             tell_suggested(inside.log, report)
             if report.interrupted:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from docgen_plugin.generate import Generator
     from docgen_plugin.model import Catalog
     from docgen_plugin.store import Ledger, Row
+    from docgen_plugin.writers import Candidate
 
 __all__ = ["Written", "lacking", "suggest_project"]
 
@@ -71,6 +72,7 @@ def suggest_project(
     ledger: Ledger,
     load: Callable[[], Generator],
     who: str,
+    candidate: Candidate | None = None,
 ) -> Written:
     """Suggest texts for these places, write them and record that in the ledger.
 
@@ -83,7 +85,8 @@ def suggest_project(
     if not refs:
         return Written()
     select = [escape(str(ref)) for ref in refs]
-    pipeline.suggest(str(project.now.project.root), config, ledger, load, select, catalog=catalog)
+    root = str(project.now.project.root)
+    pipeline.suggest(root, config, ledger, load, select, catalog=catalog, candidate=candidate)
     rows = _rows(catalog, ledger, refs)
     texts = {ref: row for ref, row in rows.items() if row.suggestion.origin != "unclear"}
     changes = [Change(ref, catalog.description(ref) or "", row.suggestion.text) for ref, row in texts.items()]

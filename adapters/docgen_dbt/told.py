@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from docgen_plugin.cli_source import told_answered
 from docgen_plugin.console import count, table_lines
 from docgen_plugin.interrupts import check
 from docgen_plugin.model import Catalog, ColumnRef, Suggestion
@@ -57,6 +58,8 @@ def tell_suggested(log: Log, report: SuggestReport) -> None:
     origins = ", ".join(f"{number:,} {origin}" for origin, number in report.by_origin.items())
     speed = f" in {report.seconds:.1f} s" if report.seconds >= 0.1 else ""
     log(f"{count(report.suggested, 'suggestion')} of {report.targets:,}{speed} ({origins or 'none'})")
+    if report.answered:
+        log(told_answered(report))
 
 
 def tell_texts(log: Log, catalog: Catalog, suggestions: Sequence[Suggestion]) -> None:

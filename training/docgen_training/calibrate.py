@@ -18,7 +18,8 @@ from pathlib import Path
 
 from docgen_plugin.calibration import Curve, curve_origin
 from docgen_plugin.errors import DocgenError
-from docgen_plugin.measures import BANDS, Fate, Share, fates
+from docgen_plugin.measures import BANDS, Fate, fates
+from docgen_plugin.proportions import Share
 from docgen_plugin.store import Ledger
 
 __all__ = ["METHODS", "Fitted", "Judged", "fit", "fit_all", "judged", "plot"]
