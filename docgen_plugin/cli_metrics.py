@@ -173,11 +173,10 @@ def _show_measures(found: Measures, chosen: Sequence[str]) -> None:
 
 def show_trial(one: Trial) -> None:
     """Print a candidate beside the standing model, their difference, and what that says."""
-    for name, role, share, tables in (
-        (one.name, "candidate", one.candidate, one.tables[0]),
-        (one.standing_name, "standing", one.standing, one.tables[1]),
-    ):
-        show(f"{role + ':':<12}{visible(name)}: {_interval(share)}, {count(tables, 'table')}")
+    sides = ((one.name, "candidate", one.candidate), (one.standing_name, "standing", one.standing))
+    for number, (name, role, share) in enumerate(sides):
+        more = f"{count(one.tables[number], 'table')}, {one.own[number]:,} its own text"
+        show(f"{role + ':':<12}{visible(name)}: {_interval(share)}; {more}")
     if one.difference is not None:
         low, high = (100 * bound for bound in one.interval)
         show(f"{'difference:':<12}{100 * one.difference:+.1f} points ({low:+.1f} to {high:+.1f})")

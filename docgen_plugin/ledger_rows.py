@@ -43,7 +43,7 @@ _NEXT = {
 }
 _DECIDED = ("accepted", "edited", "rejected")
 UNDONE = "undone"  # why a row went back to what it was before a decision
-_OF_SUGGESTION = ("origin", "model", "confidence", "logprob")
+_OF_SUGGESTION = ("origin", "model", "confidence", "logprob", "asked")
 _BATCH = 500  # places asked for in one statement: below every database's limit on parameters
 
 
@@ -79,10 +79,11 @@ class Event:
     new_text: str | None
     why: str
     batch: str = ""  # names the action on many places that this was part of
-    origin: str = ""  # of a new suggestion, as are the next three
+    origin: str = ""  # of a new suggestion, as are the next four
     model: str = ""
     confidence: float | None = None
     logprob: float | None = None
+    asked: str = ""
 
 
 def batches(items: Iterable[_T]) -> Iterator[list[_T]]:
@@ -119,6 +120,7 @@ def row_of(found: RowMapping) -> Row:
         owner=found["owner"] or "",
         evidence=found["evidence"] or "",
         parent_hash=found["parent_hash"] or "",
+        asked=found["asked"] or "",
     )
     return Row(suggestion, found["version"], found["previous"])
 
@@ -126,7 +128,7 @@ def row_of(found: RowMapping) -> Row:
 def event_of(found: RowMapping, prefix: str = "") -> Event:
     """Return the event that a query over the events found; `prefix` stands before the names of its columns."""
     values: dict[str, Any] = {name: found[f"{prefix}{name}"] for name in Event.__dataclass_fields__}
-    return Event(**values | {name: values[name] or "" for name in ("batch", "origin", "model")})
+    return Event(**values | {name: values[name] or "" for name in ("batch", "origin", "model", "asked")})
 
 
 def _present(connection: Connection, places: Sequence[str]) -> dict[str, RowMapping]:
@@ -196,6 +198,7 @@ def _values(source: str, place: str, suggestion: Suggestion, now: datetime) -> d
         "owner": suggestion.owner,
         "evidence": suggestion.evidence,
         "parent_hash": suggestion.parent_hash,
+        "asked": suggestion.asked,
     }
 
 
@@ -284,6 +287,7 @@ def event_values(
         "model": None,
         "confidence": None,
         "logprob": None,
+        "asked": None,
     }
 
 

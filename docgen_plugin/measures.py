@@ -73,6 +73,7 @@ class Fate:
     logprob: float  # nats a token
     text: str
     at: datetime
+    asked: str = ""  # the model that was asked, "" in an older ledger or where none was
     taken: list[Taken] = field(default_factory=list)
     standing: Taken | None = None  # the decision that holds, None while it is open
 
@@ -132,7 +133,10 @@ class Versus:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A candidate's own texts beside the standing model's, decided one by one since the candidate answers.
+    """What came of the places that a candidate was asked about, beside the standing model's, while the candidate answers.
+
+    Decisions one by one, on a model's own text or on the dictionary's where the model was not sure: a model that writes
+    little, but only what it is sure of, must not look better by that. What is unclear is left out.
 
     NOTE: one person often decides a whole table at once, so the decisions are less independent than the interval takes
     them for: the tables are told beside them, and few tables say less than the interval promises.
@@ -143,6 +147,7 @@ class Trial:
     candidate: Share
     standing: Share
     tables: tuple[int, int]  # that the decisions are on: the candidate's, the standing model's
+    own: tuple[int, int]  # decisions on a text that the model wrote itself
 
     @property
     def difference(self) -> float | None:
@@ -219,6 +224,7 @@ def _begun(row: Row, event: Event) -> Fate:
         (event.logprob if told else one.logprob) or 0.0,
         event.new_text or "",
         event.happened_at,
+        event.asked if told else one.asked,
     )
 
 
@@ -280,15 +286,17 @@ def trial(found: Iterable[Fate], names: tuple[str, str], since: datetime) -> Tri
     sides: list[list[Fate]] = [[], []]
     shown = list(names)
     for one in found:
-        version = one.model.rpartition("@")[2]
+        writer = one.asked or one.model
+        version = writer.rpartition("@")[2]
         for number, name in enumerate(names):
-            if one.origin == "generated" and version == name.rpartition("@")[2]:
-                shown[number] = one.model
+            if one.origin != "unclear" and version == name.rpartition("@")[2]:
+                shown[number] = writer
                 if one.standing is not None and not one.standing.batch and one.standing.at >= since:
                     sides[number].append(one)
     ours, theirs = sides
     tables = (len({one.ref.table for one in ours}), len({one.ref.table for one in theirs}))
-    return Trial(shown[0], shown[1], _accepted(ours), _accepted(theirs), tables)
+    own = (sum(one.origin == "generated" for one in ours), sum(one.origin == "generated" for one in theirs))
+    return Trial(shown[0], shown[1], _accepted(ours), _accepted(theirs), tables, own)
 
 
 def _moment(fate: Fate) -> datetime:

@@ -76,16 +76,17 @@ def _trial(found: Measures) -> str:
         else f"{one.difference * 100:+.0f} ({low * 100:+.0f} to {high * 100:+.0f})"
     )
     cells = (
-        (one.name, one.candidate, one.tables[0]),
-        (one.standing_name, one.standing, one.tables[1]),
+        (one.name, one.candidate, one.tables[0], one.own[0]),
+        (one.standing_name, one.standing, one.tables[1], one.own[1]),
     )
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{_cell(share)}</td><td>{tables:,}</td></tr>"
-        for name, share, tables in cells
+        f"<tr><td>{escape(name)}</td><td>{_cell(share)}</td><td>{tables:,}</td><td>{own:,}</td></tr>"
+        for name, share, tables, own in cells
     )
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("model", "one by one", "tables", "own texts"))
     return (
         '<h2>The candidate beside the standing model</h2><div class="wide" tabindex="0" role="region" aria-label="Candidate">'
-        '<table><thead><tr><th scope="col">model</th><th scope="col">one by one</th><th scope="col">tables</th></tr></thead>'
+        f"<table><thead><tr>{heads}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div><p>Difference in points: {known}. {escape(one.told).capitalize()}.</p>"
     )
 

@@ -58,8 +58,8 @@ def trial_json(one: Trial) -> dict[str, Any]:
     return {
         "name": one.name,
         "standing_name": one.standing_name,
-        "candidate": {**_share_json(one.candidate), "tables": one.tables[0]},
-        "standing": {**_share_json(one.standing), "tables": one.tables[1]},
+        "candidate": {**_share_json(one.candidate), "tables": one.tables[0], "own": one.own[0]},
+        "standing": {**_share_json(one.standing), "tables": one.tables[1], "own": one.own[1]},
         "difference": one.difference,
         "low": low,
         "high": high,

@@ -87,6 +87,7 @@ suggestions = Table(
     Column("owner", Text),
     Column("evidence", Text),  # where the text comes from, or what speaks against one
     Column("parent_hash", String(16)),  # of the text that was inherited
+    Column("asked", Text),  # the model that was asked, be the text its own or not
     Index("docgen_suggestion_source_state", "source_hash", "state"),
     Index("docgen_suggestion_order", "source_hash", "sort_key", "position", "place"),
     Index("docgen_suggestion_confidence", "source_hash", "confidence", "place"),
@@ -110,6 +111,7 @@ events = Table(
     Column("model", Text),
     Column("confidence", _DOUBLE),
     Column("logprob", _DOUBLE),
+    Column("asked", Text),
     Index("docgen_event_place", "place"),
     Index("docgen_event_batch", "batch"),
 )
@@ -170,4 +172,10 @@ def _fourth(connection: Connection) -> None:
     calibrations.create(connection, checkfirst=True)
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first, _second, _third, _fourth)
+def _fifth(connection: Connection) -> None:
+    """Add which model was asked."""
+    for table in (suggestions, events):
+        _complete(connection, table)
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first, _second, _third, _fourth, _fifth)

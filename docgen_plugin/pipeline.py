@@ -123,11 +123,16 @@ def suggest(
 
 def _due(writers: Writers, otherwise: Callable[[Suggestion], bool]) -> Callable[[Suggestion], bool]:
     """Return what says of an open suggestion whether it is to be made anew: another model's, or told otherwise now."""
-    names = {writer: writer.generator().name for writer in writers.all}
+    for writer in writers.all:
+        writer.generator()  # its name counts
 
     def due(suggestion: Suggestion) -> bool:
-        ours = ("", _FROM_DICTIONARY, _FROM_GLOSSARY, names[writers.of(suggestion.ref.table)])
-        return suggestion.model not in ours or otherwise(suggestion)
+        writer, wrote = writers.of(suggestion.ref.table), suggestion.model
+        if wrote == _FROM_DICTIONARY and not suggestion.asked:
+            return writer.tuned or otherwise(suggestion)  # that is asked wherever the dictionary speaks
+        if wrote == _FROM_DICTIONARY:
+            wrote = suggestion.asked  # the dictionary stands in for what that was not sure of
+        return wrote not in ("", _FROM_GLOSSARY, writer.name) or otherwise(suggestion)
 
     return due
 
@@ -327,7 +332,7 @@ class _Run:
             suggestion = (
                 self._fallback(table, column, asked.known) or self._plain(table, column, answer) or suggestion
             )
-        self._record(table, column, suggestion)
+        self._record(table, column, replace(suggestion, asked=self.writer.name))
 
     def _sure(self, asked: _Asked, logprob: float) -> bool:
         """Return whether a model's sentence is taken before a composed text; one that knows the world always is."""

@@ -28,7 +28,7 @@ from docgen_training.synthesize import synthesize
 from docgen_training.voice import voice_words
 from docgen_training.warm_start import WarmStart
 
-from docgen_plugin import llama_native
+from docgen_plugin import llama_native, pipeline
 from docgen_plugin.config import Config
 from docgen_plugin.errors import DocgenError, ModelError
 from docgen_plugin.files import digest
@@ -37,6 +37,9 @@ from docgen_plugin.llama_native import NativeModel
 from docgen_plugin.model import Column, Table
 from docgen_plugin.model_files import default_model, find_base, model_files
 from docgen_plugin.prompt import GRAMMAR
+from docgen_plugin.store import Ledger
+from docgen_plugin.writers import Candidate
+from tests.fakes import Shop, registered
 from tests.tiny_models import bespoke_gguf, synthetic_request, synthetic_tables
 
 ONE_THREAD = Config(threads=1)
@@ -173,6 +176,37 @@ def test_one_base_in_memory_serves_many_teams(teams):
     assert said(one) == first
     one.close()
     assert not llama_native._shared
+
+
+def test_a_candidate_shares_its_base_with_the_standing_model(teams, tmp_path):
+    tables = [replace(TABLE, key=f"shop.t{number}", name=f"t{number}") for number in range(6)]
+    most: list[int] = []
+
+    def loaded(uri: str) -> Generator:
+        generator = load(uri, ONE_THREAD)
+        most.append(len(llama_native._shared))
+        return generator
+
+    theirs = {"shop.t1", "shop.t4"}
+    with registered(Shop(*tables)), Ledger(tmp_path / "ledger.db") as ledger:
+        report = pipeline.suggest(
+            "shop",
+            Config(threads=1, dictionary="hint"),
+            ledger,
+            lambda: loaded(""),
+            candidate=Candidate(lambda: loaded(str(teams[0])), theirs.__contains__),
+        )
+        asked = {
+            row.suggestion.ref.table: row.suggestion.asked
+            for row in ledger.rows("shop")
+            if row.suggestion.asked
+        }
+    assert most == [1, 1]
+    assert not llama_native._shared
+    (base, base_tables), (team, team_tables) = report.answered
+    assert (base.partition("@")[0], team.partition("@")[0]) == ("docgen-base", "docgen-base+team1")
+    assert (base_tables, team_tables) == (4, 2)
+    assert {table for table, model in asked.items() if model == team} == theirs
 
 
 def test_an_adapters_name_tells_both_files(teams, tmp_path):

@@ -261,6 +261,11 @@ def test_mistakes_change_nothing(project, tmp_path, name):
     assert not (tmp_path / ".docgen").exists()
 
 
+def test_a_fine_tuned_general_model_may_be_used(project, tmp_path):
+    put(tmp_path / "registry", b"one", grammar="docgen-compact-1")
+    assert "is used from now on" in docgen("model", "use", "shop").stdout
+
+
 def test_suggest_with_an_unknown_model_names_the_one_that_is_like_it(project, tmp_path):
     put(tmp_path / "registry", b"one")
     assert error("suggest", "shop", "--model", "shpo").endswith("did you mean shop?")

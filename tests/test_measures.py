@@ -226,6 +226,79 @@ def test_newcombe_by_published_values():
     assert newcombe(Share(0, 0), Share(1, 2)) == (-1.0, 1.0)
 
 
+OLD, NEW = ("m@1", "m@2")
+
+
+def trial_of(ledger, since=START, names=(NEW, OLD)):
+    found = [fate for row, events in ledger.histories(SOURCE) for fate in fates(row, events)]
+    return measure(found, Clock.at, None, (names, since))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict", "told"),
+    [
+        ((60, 60), (36, 4), "better", "the candidate is better, by more than chance"),
+        ((110, 10), (20, 20), "worse", "the candidate is worse, by more than chance"),
+        ((80, 40), (30, 10), "cannot tell yet", "a difference like this comes by chance"),
+        (
+            (0, 200),
+            (29, 0),
+            "cannot tell yet",
+            "too few decisions, 29 and 200 one by one; 30 each are the least",
+        ),
+        ((0, 0), (40, 0), "cannot tell yet", "too few decisions, 40 and 0 one by one"),
+    ],
+)
+def test_a_candidate_beside_the_standing_model(ledger, old, new, verdict, told):
+    decided(ledger, "a", *old, asked=OLD)
+    decided(ledger, "b", *new, model=NEW, asked=NEW)
+    one = trial_of(ledger).trial
+    assert (one.candidate, one.standing) == (Share(new[0], sum(new)), Share(old[0], sum(old)))
+    assert one.verdict == verdict
+    assert told in one.told
+    low, high = one.interval
+    assert one.difference is None or low <= one.difference <= high
+
+
+def test_what_counts_beside_each_other(ledger, clock):
+    decided(ledger, "before", 5, 0, model=NEW, asked=NEW)
+    clock.at = START + timedelta(days=1)
+    decided(ledger, "own", 3, 1, model=NEW, asked=NEW)
+    decided(ledger, "stood", 2, 0, model="docgen-concepts", origin="composed", asked=NEW)
+    decided(ledger, "alone", 7, 0, model="docgen-concepts", origin="composed")
+    decided(ledger, "nothing", 2, 0, model=NEW, asked=NEW, origin="unclear")
+    add(ledger, "bulk", "open", model=NEW, asked=NEW)
+    decide(ledger, "bulk", "accepted", batch="b1")
+    decided(ledger, "older", 4, 4)  # of a ledger that did not record who was asked
+    one = trial_of(ledger, START + timedelta(hours=1)).trial
+    assert (one.candidate, one.own, one.standing) == (Share(5, 6), (4, 8), Share(4, 8))
+    assert one.tables == (1, 1)
+    assert (one.name, one.standing_name) == (NEW, OLD)
+
+
+def test_a_name_that_only_ends_as_in_the_ledger(ledger):
+    decided(ledger, "a", 1, 1, model="docgen-base+team@0abc", asked="docgen-base+team@0abc")
+    one = trial_of(ledger, names=("x@1", "team@0abc")).trial
+    assert (one.name, one.standing_name, one.standing) == ("x@1", "docgen-base+team@0abc", Share(1, 2))
+
+
+def test_a_candidate_in_every_format(ledger):
+    decided(ledger, "a", 60, 60, asked=OLD)
+    decided(ledger, "b", 36, 4, model=NEW, asked=NEW)
+    found = trial_of(ledger)
+    told = as_json(SOURCE, found)["trial"]
+    assert told["difference"] == pytest.approx(0.4)
+    assert (told["candidate"]["own"], told["verdict"]) == (40, "better")
+    families = {one.name: one for one in text_string_to_metric_families(as_openmetrics(SOURCE, found))}
+    samples = families["docgen_candidate_difference"].samples
+    values = {one.labels["bound"]: one.value for one in samples}
+    assert values == pytest.approx({"value": 0.4, "low": told["low"], "high": told["high"]}, abs=1e-5)
+    page = as_page(SOURCE, found, "Made now.")
+    told_range = f"+40 ({told['low'] * 100:+.0f} to {told['high'] * 100:+.0f})"
+    assert f"Difference in points: {told_range}. The candidate is better, by more than chance." in page
+    assert as_json(SOURCE, measured(ledger))["trial"] is None
+
+
 def test_openmetrics_reads_as_such(ledger, clock):
     story(ledger, clock)
     decide(ledger, "d", "accepted")

@@ -22,6 +22,7 @@ from docgen_dbt.project import load_project
 from docgen_dbt.seen import columns_path, read_columns, write_columns
 
 import docgen_plugin
+from docgen_plugin import canary
 from docgen_plugin.cli import cli
 from docgen_plugin.config import Config, load_config
 from docgen_plugin.errors import ConfigError
@@ -191,6 +192,21 @@ def test_chosen_models_are_documented_and_written(shop):
     states = command(shop, "status", ".", "--json").json()["states"]
     assert (states["applied"], states["suggested"], states["stale"]) == (len(applied), len(open_ones), 0)
     assert suggested_twice(str(shop / LEDGER), SOURCE) == []
+
+
+@pytest.mark.slow
+def test_a_candidate_answers_its_tables_inside_dbt_too(shop, tiny_bespoke_gguf):
+    command(shop, "model", "use", str(tiny_bespoke_gguf), "--canary", "50%")
+    one = canary.running(shop)
+    said, by_hand = runs(shop, call("document_models"), call("document_models", model=str(tiny_bespoke_gguf)))
+    asked = {(ref.table, row.asked) for ref, row in ledger_rows(shop / LEDGER, SOURCE).items() if row.asked}
+    assert len(asked) == len({table for table, _ in asked})
+    theirs = {table for table, model in asked if model == one.model}
+    assert theirs == {table for table, _ in asked if one.draws(table)}
+    assert any(line.startswith(f"candidate: {one.model} on CPU") for line in said.docgen)
+    (last,) = (line for line in said.docgen if line.startswith("answered: "))
+    assert last.endswith(f"{one.model} {len(theirs)} table{'s' if len(theirs) != 1 else ''} (the candidate)")
+    assert any("answers no table in this run" in line for line in by_hand.docgen)
 
 
 @pytest.mark.slow

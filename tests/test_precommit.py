@@ -16,6 +16,7 @@ from docgen_dbt.files_manifest import manifest_of
 from docgen_dbt.git import Repository
 from docgen_dbt.staged import read_staged
 
+from docgen_plugin import canary
 from docgen_plugin.cli import cli
 from docgen_plugin.config import Config
 from docgen_plugin.store import Ledger
@@ -483,6 +484,26 @@ def test_suggests_for_what_is_new_and_leaves_the_rest(shop):
         ["suggested", "accepted", "applied"],
     )
     assert row.suggestion.reviewer
+
+
+def test_a_candidate_answers_its_tables_in_the_hook_too(shop, tiny_bespoke_gguf):
+    main = CliRunner().invoke(cli, ["model", "use", str(tiny_bespoke_gguf), "--canary", "50%"])
+    assert main.exit_code == 0, main.output
+    one = canary.running(shop.root)
+    for number in range(8):
+        shop.stage(f"models/m{number}.sql", "select 1 as wobble_grade\n")
+    code, _, said = suggest()
+    assert code == 1, said
+    with Ledger(shop.root / ".docgen/ledger.db") as ledger:
+        asked = {
+            (row.suggestion.ref.table, row.suggestion.asked)
+            for row in ledger.rows("dbt:shop")
+            if row.suggestion.asked
+        }
+    assert {table for table, model in asked if model == one.model} == {
+        table for table, _ in asked if one.draws(table)
+    }
+    assert len(asked) == 8
 
 
 def test_refuses_a_staged_file_with_edits_and_writes_nothing(shop):
