@@ -30,7 +30,9 @@ __all__ = [
     "begin",
     "candidate",
     "drop",
+    "load",
     "located",
+    "owner",
     "parse_share",
     "promote",
     "running",
@@ -204,12 +206,34 @@ def candidate(folder: Path, config: Config, tell: Callable[[str], None]) -> Cand
     path = located(one, folder, config).path
     model_choice.located(folder, config)
 
-    def load() -> Generator:
+    def loaded() -> Generator:
         generator = generate.load(str(path), config)
         tell(f"candidate: {generator.name} on {generator.device}, for {told_share(one.share)} of the tables")
         return generator
 
-    return Candidate(load, one.draws)
+    return Candidate(loaded, one.draws)
+
+
+def owner(folder: Path, config: Config) -> Callable[[str], str]:
+    """Return what says whose a table is, by its key: the candidate's reference, or "" for the standing model.
+
+    Raises:
+        ModelError: when the record cannot be read.
+    """
+    one = None if config.model else running(folder)
+    return lambda table: one.reference if one is not None and one.draws(table) else ""
+
+
+def load(folder: Path, config: Config) -> Generator:
+    """Return the generator that a project uses, or the one that the setting `model` names; that may be the candidate.
+
+    Raises:
+        ModelError: when it cannot be had or loaded.
+    """
+    one = running(folder)
+    if one is not None and config.model == one.reference:
+        return generate.load(str(located(one, folder, config).path), config)
+    return model_choice.load(folder, config)
 
 
 def _required(folder: Path) -> Canary:

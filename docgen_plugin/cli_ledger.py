@@ -101,7 +101,7 @@ def _review_web(
     from dataclasses import replace
     from pathlib import Path
 
-    from docgen_plugin import model_choice, targets
+    from docgen_plugin import canary, targets
     from docgen_plugin.review import server
 
     server.require_web()
@@ -111,12 +111,13 @@ def _review_web(
     choice = session.read()
     with session.ledger(needed=True) as ledger:
         targets.refresh(choice.catalog, ledger)
+    owner = canary.owner(session.folder, session.config)
     server.serve(
         session.source,
         choice.config,
         choice.catalog,
         session.ledger,
-        lambda model: model_choice.load(
+        lambda model: canary.load(
             session.folder, replace(session.config, model=model or session.config.model)
         ),
         address,
@@ -124,6 +125,7 @@ def _review_web(
         reviewers,
         offer,
         server.has_desktop() and not auth if opens is None else opens,
+        owner,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -20,7 +21,8 @@ from docgen_plugin.config import Config
 from docgen_plugin.errors import ConfigError, ModelError
 from docgen_plugin.generate import Answer
 from docgen_plugin.llama import default_model
-from docgen_plugin.model import Column, ColumnRef, Table
+from docgen_plugin.model import Catalog, Column, ColumnRef, Table
+from docgen_plugin.review.models import Models
 from docgen_plugin.store import Decision, Ledger
 from docgen_plugin.writers import Candidate
 from tests.fakes import FakeGenerator, Shop, registered
@@ -439,6 +441,25 @@ def test_use_without_canary_beside_a_candidate(project, tiny, tmp_path):
     assert canary.running(tmp_path).reference == "shop@2"
     assert "it was the candidate, which is promoted so" in docgen("model", "use", "shop@2").stderr
     assert canary.running(tmp_path) is None
+
+
+def test_a_review_shows_what_the_tables_own_model_is_given(project, tiny, tmp_path):
+    other = bespoke_gguf(tmp_path / "other.gguf")
+    docgen("model", "use", str(other), "--canary", "50%")
+    one = canary.running(tmp_path)
+    catalog = Catalog("shop", "fake", TABLES)
+
+    def loaded(model):
+        return canary.load(tmp_path, replace(project, threads=1, model=model))
+
+    with closing(Models(loaded, project, owner=canary.owner(tmp_path, project))) as models:
+        shown = {table.key: models.given(catalog, ColumnRef(table.key)).model for table in TABLES[:6]}
+    assert {key for key, name in shown.items() if name == one.model} == {
+        key for key in shown if one.draws(key)
+    }
+    assert len(set(shown.values())) == 2
+    set_by_hand = canary.owner(tmp_path, replace(project, model="docgen-base@1"))
+    assert {set_by_hand(table.key) for table in TABLES} == {""}
 
 
 def test_a_model_named_by_hand_sets_the_candidate_aside(project, tiny, tmp_path, monkeypatch):

@@ -14,8 +14,8 @@ PINNED = {
     "docgen_plugin.alternatives": ["Alternative", "Given", "alternative", "given"],
     "docgen_plugin.calibration": ["Calibration", "Curve", "curve_origin", "points_json", "read_points", "shipped_curves", "write_curves"],
     "docgen_plugin.canary": [
-        "Canary", "begin", "candidate", "drop", "located", "parse_share", "promote", "running", "standing_name",
-        "told_share",
+        "Canary", "begin", "candidate", "drop", "load", "located", "owner", "parse_share", "promote", "running",
+        "standing_name", "told_share",
     ],
     "docgen_plugin.claims": [
         "Evidence", "foreign_mention", "invented_literal", "neighbours", "strip_examples", "strip_units",

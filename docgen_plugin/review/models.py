@@ -18,9 +18,17 @@ class Models:
     """Holds the model that was asked last; another one takes its place in memory."""
 
     def __init__(
-        self, load: Callable[[str], Generator], config: Config, references: Sequence[str] = ()
+        self,
+        load: Callable[[str], Generator],
+        config: Config,
+        references: Sequence[str] = (),
+        owner: Callable[[str], str] = lambda table: "",
     ) -> None:
-        """Take what loads a reference ("" is the project's own model), and the references to choose from."""
+        """Take what loads a reference ("" is the project's own model), the references to choose from, and whose a table is.
+
+        `owner` returns the reference of the model that `suggest` asks about the table with this key.
+        """
+        self._owner = owner
         self.references = tuple(dict.fromkeys(("", *references)))
         self._load = load
         self._config = config
@@ -38,15 +46,14 @@ class Models:
             lambda: alternative(catalog, ref, self._config, self._generator(reference), hint)
         ).result()
 
-    def given(self, catalog: Catalog, ref: ColumnRef, reference: str = "") -> Given:
-        """Return what a model is given about a place.
+    def given(self, catalog: Catalog, ref: ColumnRef) -> Given:
+        """Return what the model that `suggest` asks is given about a place.
 
         Raises:
-            DocgenError: when the model is none to choose from or fails, or the place is gone.
+            DocgenError: when the model fails, or the place is gone.
         """
-        self._check(reference)
         return self._worker.submit(
-            lambda: given(catalog, ref, self._config, self._generator(reference))
+            lambda: given(catalog, ref, self._config, self._generator(self._owner(ref.table)))
         ).result()
 
     def close(self) -> None:

@@ -182,8 +182,11 @@ def serve(
     auth: Path | None = None,
     references: Sequence[str] = (),
     open_browser: bool = False,
+    owner: Callable[[str], str] = lambda table: "",
 ) -> None:
     """Serve the page until Ctrl-C; every decision is in the ledger before it is answered.
+
+    `load` and `owner` are those of `Models`.
 
     Raises:
         ConfigError: when it cannot be served there.
@@ -192,7 +195,7 @@ def serve(
     with listening(address) as listener:
         port = listener.getsockname()[1]
         let_in, token = gate(address, port, auth, who)
-        with closing(Ledgers(opened)) as ledgers, closing(Models(load, config, references)) as models:
+        with closing(Ledgers(opened)) as ledgers, closing(Models(load, config, references, owner)) as models:
             desk = Desk(source, config, catalog, ledgers, models)
             url = address.url(port) + (f"?{urlencode({'token': token})}" if token else "")
             show(f"review {visible(catalog.source)} at {url}")
