@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from docgen_plugin import manifest, registry
+from docgen_plugin import canary, manifest, registry
 from docgen_plugin.config import Config
 from docgen_plugin.manifest import Manifest
 from docgen_plugin.model_folders import Kept, place
 from tests.hub_server import TOKEN, Hub, hub_server
 
-__all__ = ["hub", "hub_files", "located", "made", "model_settings", "put"]
+__all__ = ["candidate", "hub", "hub_files", "located", "made", "model_settings", "put"]
 
 
 def made(content: bytes, name: str = "shop", version: str = "1", **more: Any) -> Manifest:
@@ -37,6 +37,11 @@ def put(root: Path, content: bytes, name: str = "shop", version: str = "1", **mo
 def hub_files(content: bytes, name: str = "shop", **more: Any) -> dict[str, bytes]:
     """Return the files of a hub's repository that holds a model."""
     return {f"{name}.gguf": content, manifest.FILE: manifest.render(made(content, name, **more))}
+
+
+def candidate(folder: Path) -> Any:
+    """Return what `canary.running` finds; a test knows whether there is one."""
+    return canary.running(folder)
 
 
 def located(reference: str, config: Config, fresh: bool = False) -> Any:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from docgen_plugin import canary, model_choice, pipeline
+from docgen_plugin import canary, pipeline
 from docgen_plugin.canary import Canary
 from docgen_plugin.cli import cli
 from docgen_plugin.config import Config
 from docgen_plugin.errors import ConfigError, ModelError
+from docgen_plugin.files import digest
 from docgen_plugin.generate import Answer
 from docgen_plugin.llama import default_model
 from docgen_plugin.model import Catalog, Column, ColumnRef, Table
@@ -26,7 +29,7 @@ from docgen_plugin.review.models import Models
 from docgen_plugin.store import Decision, Ledger
 from docgen_plugin.writers import Candidate
 from tests.fakes import FakeGenerator, Shop, registered
-from tests.registries import put
+from tests.registries import candidate, put
 from tests.tiny_models import bespoke_gguf
 
 MODEL_WRITES = Config(dictionary="hint")
@@ -119,13 +122,13 @@ def models():
 
 def suggest(ledger, models, beside=True, config=MODEL_WRITES, **more):
     standing, other = models
-    candidate = Candidate(lambda: other, OURS.__contains__) if beside else None
-    return pipeline.suggest("shop", config, ledger, lambda: standing, candidate=candidate, **more)
+    second = Candidate(lambda: other, OURS.__contains__) if beside else None
+    return pipeline.suggest("shop", config, ledger, lambda: standing, candidate=second, **more)
 
 
 def wrote(ledger):
     """Return which models wrote of each table."""
-    found = {}
+    found: dict[str, set[str]] = {}
     for row in ledger.rows("shop"):
         if row.suggestion.model:
             found.setdefault(row.suggestion.ref.table, set()).add(row.suggestion.model)
@@ -265,16 +268,16 @@ def test_each_models_texts_are_held_to_what_it_is(shop, ledger):
     shop.tables = {table.key: table for table in tables}
     tuned = Named("candidate", bespoke=True, tuned=True, words=("candidate", "has", "it"))
     standing = Named("standing", bespoke=True, tuned=True)
-    for candidate, asked in ((tuned, OURS), (Named("candidate", bespoke=True), set())):
-        candidate.requests.clear()
+    for other, asked in ((tuned, OURS), (Named("candidate", bespoke=True), set())):
+        other.requests.clear()
         pipeline.suggest(
             "shop",
             Config(),
             ledger,
             lambda: standing,
-            candidate=Candidate(lambda one=candidate: one, OURS.__contains__),
+            candidate=Candidate(partial(lambda one: one, other), OURS.__contains__),
         )
-        assert {one.table.key for one in candidate.requests if one.columns} == asked
+        assert {one.table.key for one in other.requests if one.columns} == asked
         rows = list(ledger.rows("shop"))
         ledger.decide("shop", [Decision(row, "stale", why="asked again") for row in rows])
     # the package's own model is not asked for it, tuned or not: a person has to choose it
@@ -299,7 +302,7 @@ def project(model_settings, monkeypatch):
     monkeypatch.setenv("DOCGEN_THREADS", "1")
     monkeypatch.setenv("DOCGEN_REVIEWER", "Ann")
     salts = (f"salt {number}" for number in range(9))
-    monkeypatch.setattr(canary.secrets, "token_hex", lambda size: next(salts))
+    monkeypatch.setattr(secrets, "token_hex", lambda size: next(salts))
     with registered(Shop(*TABLES)):
         yield model_settings
 
@@ -334,7 +337,7 @@ def error(*arguments):
 
 def written(tmp_path):
     """Return the tables of each model that was asked."""
-    found = {}
+    found: dict[str, set[str]] = {}
     with Ledger(tmp_path / ".docgen" / "ledger.db", create=False) as ledger:
         for row in ledger.rows("shop"):
             if row.suggestion.asked:
@@ -350,7 +353,7 @@ def state(tmp_path):
 def test_a_candidate_from_its_beginning_to_its_promotion(project, tiny, tmp_path):
     done = docgen("model", "use", "shop@2", "--canary", "40%")
     assert "answers 40 % of the tables from now on; the model in the package the others" in done.stdout
-    one = canary.running(tmp_path)
+    one = candidate(tmp_path)
     ours = {table.key for table in TABLES if one.draws(table.key)}
     assert 0 < len(ours) < 12
     done = docgen("suggest", "shop")
@@ -373,7 +376,7 @@ def test_a_candidate_from_its_beginning_to_its_promotion(project, tiny, tmp_path
     assert "too few decisions, 0 and 0 one by one; 30 each are the least" in told.stdout
     assert "shop@2 (sha256 " in told.stdout
     assert "that it is better is not shown; docgen model rollback goes back" in told.stderr
-    assert canary.running(tmp_path) is None
+    assert candidate(tmp_path) is None
     assert as_json("suggest", "shop", "--again")["answered"] == {}
     assert set(written(tmp_path)) == {one.model}
     assert "the model in the package is used again" in docgen("model", "rollback").stdout
@@ -385,7 +388,7 @@ def test_a_dropped_candidates_open_texts_go_back(project, tiny, tmp_path):
     docgen("suggest", "shop")
     before = written(tmp_path)
     docgen("model", "use", "shop@2", "--canary", "0.4")
-    name = canary.running(tmp_path).model
+    name = candidate(tmp_path).model
     assert as_json("suggest", "shop", "--again")["answered"][name] > 0
     assert name in written(tmp_path)
     done = docgen("model", "drop")
@@ -404,11 +407,11 @@ def test_rollback_ends_the_candidate_first(project, tiny, tmp_path):
     docgen("model", "use", "shop@2", "--canary", "10%")
     assert as_json("model", "rollback") == {
         "reference": "./one/other.gguf",
-        "sha256": model_choice.current(tmp_path).sha256,
+        "sha256": digest(other),
         "asked": str(other),
         "left": "shop@2",
     }
-    assert canary.running(tmp_path) is None
+    assert candidate(tmp_path) is None
     assert (
         "the model in the package is used again; left: ./one/other.gguf" in docgen("model", "rollback").stdout
     )
@@ -418,17 +421,17 @@ def test_rollback_ends_the_candidate_first(project, tiny, tmp_path):
 def test_a_second_candidate_replaces_the_first_and_says_so(project, tiny, tmp_path):
     other = bespoke_gguf(tmp_path / "other.gguf")
     docgen("model", "use", "shop@2", "--canary", "10%")
-    first = canary.running(tmp_path)
+    first = candidate(tmp_path)
     assert (
         "shop@2 answers 10 % of the tables already"
         in docgen("model", "use", "shop", "--canary", "0.1").stdout
     )
     docgen("model", "use", "shop@2", "--canary", "20%")
-    wider = canary.running(tmp_path)
+    wider = candidate(tmp_path)
     assert (wider.salt, wider.began, wider.share) == (first.salt, first.began, 0.2)
     done = docgen("model", "use", str(other), "--canary", "20%").stdout
     assert "the candidate until now ends: shop@2, for 20 % of the tables (by Ann, " in done
-    second = canary.running(tmp_path)
+    second = candidate(tmp_path)
     assert second.reference == "./other.gguf"
     assert second.salt != first.salt
     assert [one.get("ended") for one in state(tmp_path)["canaries"]] == ["replaced", "replaced", None]
@@ -438,15 +441,15 @@ def test_use_without_canary_beside_a_candidate(project, tiny, tmp_path):
     other = bespoke_gguf(tmp_path / "other.gguf")
     docgen("model", "use", "shop@2", "--canary", "10%")
     assert "the candidate goes on beside it: shop@2, for 10 %" in docgen("model", "use", str(other)).stderr
-    assert canary.running(tmp_path).reference == "shop@2"
+    assert candidate(tmp_path).reference == "shop@2"
     assert "it was the candidate, which is promoted so" in docgen("model", "use", "shop@2").stderr
-    assert canary.running(tmp_path) is None
+    assert candidate(tmp_path) is None
 
 
 def test_a_review_shows_what_the_tables_own_model_is_given(project, tiny, tmp_path):
     other = bespoke_gguf(tmp_path / "other.gguf")
     docgen("model", "use", str(other), "--canary", "50%")
-    one = canary.running(tmp_path)
+    one = candidate(tmp_path)
     catalog = Catalog("shop", "fake", TABLES)
 
     def loaded(model):
@@ -470,7 +473,7 @@ def test_a_model_named_by_hand_sets_the_candidate_aside(project, tiny, tmp_path,
         in done.stderr
     )
     assert "answered:" not in done.stdout
-    assert canary.running(tmp_path).model not in written(tmp_path)
+    assert candidate(tmp_path).model not in written(tmp_path)
     monkeypatch.setenv("DOCGEN_MODEL", "docgen-base@1")
     assert "answers no table in this run" in docgen("suggest", "shop").stderr
     assert "wins over this choice" in docgen("model", "use", "shop@2", "--canary", "20%").stderr
@@ -558,7 +561,7 @@ def test_keys_of_a_later_docgen_stay_with_a_candidate(project, tiny, tmp_path):
 def test_promote_tells_how_both_did(project, tiny, tmp_path):
     docgen("model", "use", "shop@2", "--canary", "50%")
     docgen("suggest", "shop")
-    name = canary.running(tmp_path).model
+    name = candidate(tmp_path).model
     standing = canary.standing_name(tmp_path, project)
     with Ledger(tmp_path / ".docgen" / "ledger.db") as ledger:
         rows = [row for row in ledger.rows("shop") if row.suggestion.origin in ("generated", "composed")]

@@ -22,7 +22,6 @@ from docgen_dbt.project import load_project
 from docgen_dbt.seen import columns_path, read_columns, write_columns
 
 import docgen_plugin
-from docgen_plugin import canary
 from docgen_plugin.cli import cli
 from docgen_plugin.config import Config, load_config
 from docgen_plugin.errors import ConfigError
@@ -30,6 +29,7 @@ from docgen_plugin.model import ColumnRef
 from docgen_plugin.store import Decision, Ledger
 from tests.dbt_projects import dbt, dbt_descriptions, generate, property_files, source_tables
 from tests.journeys import clean_environment, command, ledger_rows, query, suggested_twice
+from tests.registries import candidate
 from tests.servers import PASSWORD, execute
 from tests.test_journey_databases import DUCKDB_COMMENTS, POSTGRES_COMMENTS
 from tests.test_journey_dbt import check_files
@@ -197,7 +197,7 @@ def test_chosen_models_are_documented_and_written(shop):
 @pytest.mark.slow
 def test_a_candidate_answers_its_tables_inside_dbt_too(shop, tiny_bespoke_gguf):
     command(shop, "model", "use", str(tiny_bespoke_gguf), "--canary", "50%")
-    one = canary.running(shop)
+    one = candidate(shop)
     said, by_hand = runs(shop, call("document_models"), call("document_models", model=str(tiny_bespoke_gguf)))
     asked = {(ref.table, row.asked) for ref, row in ledger_rows(shop / LEDGER, SOURCE).items() if row.asked}
     assert len(asked) == len({table for table, _ in asked})

@@ -16,12 +16,12 @@ from docgen_dbt.files_manifest import manifest_of
 from docgen_dbt.git import Repository
 from docgen_dbt.staged import read_staged
 
-from docgen_plugin import canary
 from docgen_plugin.cli import cli
 from docgen_plugin.config import Config
 from docgen_plugin.store import Ledger
 from tests.benchmarks import check as check_benchmark
 from tests.fakes import FakeModel, registered
+from tests.registries import candidate
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDERS = """\
@@ -489,7 +489,7 @@ def test_suggests_for_what_is_new_and_leaves_the_rest(shop):
 def test_a_candidate_answers_its_tables_in_the_hook_too(shop, tiny_bespoke_gguf):
     main = CliRunner().invoke(cli, ["model", "use", str(tiny_bespoke_gguf), "--canary", "50%"])
     assert main.exit_code == 0, main.output
-    one = canary.running(shop.root)
+    one = candidate(shop.root)
     for number in range(8):
         shop.stage(f"models/m{number}.sql", "select 1 as wobble_grade\n")
     code, _, said = suggest()

@@ -23,8 +23,8 @@ import numpy as np
 
 from docgen_plugin.calibration import curve_origin
 from docgen_plugin.errors import DocgenError
-from docgen_plugin.measures import Share
 from docgen_plugin.model import ColumnRef, Suggestion, Table
+from docgen_plugin.proportions import Share
 from docgen_training.calibrate import Judged
 from docgen_training.study import listed, out_of_sight
 from docgen_training.votes import fleiss_kappa
