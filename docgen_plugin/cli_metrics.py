@@ -161,8 +161,7 @@ def _show_measures(found: Measures, chosen: Sequence[str]) -> None:
     if found.trial is not None:
         show_trial(found.trial)
     for one in found.versions:
-        whose = "own texts alone, " if found.trial is not None else ""
-        show(f"{whose}{visible(one.name)} against {visible(one.before_name)}: {one.verdict}")
+        show(f"{visible(one.name)} against {visible(one.before_name)}: {one.verdict}")
         show(f"{'':4}{_interval(one.now)} against {_interval(one.before)}")
     for drop in found.drops:
         show(f"acceptance fell: {visible(drop.name)} {_interval(drop.now)}")

@@ -269,9 +269,11 @@ def measure(
     groups = {name: _grouped(listed, _KEYS[name]) for name in GROUPS}
     decided = [one for one in listed if one.standing is not None]
     weeks = _grouped(decided, lambda one: _monday(_moment(one)))
-    versions = tuple(_versions(all_of_them))
-    drops = tuple(_drops(all_of_them, versions, now))
     compared = trial(all_of_them, *pair) if pair is not None else None
+    # of a candidate and the standing model neither is the one before
+    beside = {compared.name, compared.standing_name} if compared is not None else None
+    versions = tuple(one for one in _versions(all_of_them) if {one.name, one.before_name} != beside)
+    drops = tuple(_drops(all_of_them, versions, now))
     return Measures(_group("all", listed), groups, weeks, versions, drops, compared)
 
 

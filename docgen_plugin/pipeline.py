@@ -231,6 +231,7 @@ class _Run:
                 self.writer = writer
                 theirs = (target for target in wanted if self.writers.of(target.table.key) is writer)
                 self._ask(writer, self.requests(theirs, accepted))
+                self.flush()  # the candidate's rows are the younger ones
         except KeyboardInterrupt:
             return True
         finally:

@@ -296,6 +296,8 @@ def test_a_candidate_in_every_format(ledger):
     page = as_page(SOURCE, found, "Made now.")
     told_range = f"+40 ({told['low'] * 100:+.0f} to {told['high'] * 100:+.0f})"
     assert f"Difference in points: {told_range}. The candidate is better, by more than chance." in page
+    # neither is the one before the other: no drop is told of what answered in the same time
+    assert (found.versions, found.drops) == ((), ())
     assert as_json(SOURCE, measured(ledger))["trial"] is None
 
 
