@@ -146,10 +146,9 @@ def promote(folder: Path, config: Config, by: str) -> Choice:
     Raises:
         ModelError: when there is no candidate, its file is not what it was, or the record cannot be written.
     """
-    found = located(_required(folder), folder, config)
-    values = model_record.read(folder)
-    now = model_record.running(values)
-    return model_choice.use(folder, str(now.get("asked", "")) if now else "", found, by)
+    now = _required(folder, model_record.read(folder))
+    found = located(_canary(now), folder, config)
+    return model_choice.use(folder, str(now.get("asked", "")), found, by)
 
 
 def drop(folder: Path, by: str) -> Canary:
@@ -158,10 +157,10 @@ def drop(folder: Path, by: str) -> Canary:
     Raises:
         ModelError: when there is no candidate, or the record cannot be read or written.
     """
-    left = _required(folder)
     values = model_record.read(folder)
+    left = _required(folder, values)
     model_record.write(folder, model_record.ended(values, "dropped", by), values)
-    return left
+    return _canary(left)
 
 
 def located(one: Canary, folder: Path, config: Config) -> Located:
@@ -236,8 +235,8 @@ def load(folder: Path, config: Config) -> Generator:
     return model_choice.load(folder, config)
 
 
-def _required(folder: Path) -> Canary:
-    one = running(folder)
+def _required(folder: Path, values: Values) -> Values:
+    one = model_record.running(values)
     if one is None:
         raise ModelError(
             f"{model_record.path_of(folder)}: no candidate: docgen model use REF --canary 10% begins with one"

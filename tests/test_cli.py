@@ -457,6 +457,7 @@ def test_model_info(shop):
         "model": "fake@1",
         "device": "no device",
         "uri": "the default",
+        "candidate": None,
         "manifest": None,  # the package's model is not the one that is used
     }
 
