@@ -19,12 +19,12 @@ from pathlib import Path
 
 from docgen_plugin.errors import LedgerError
 from docgen_plugin.files import replace_file
-from docgen_plugin.model import ColumnRef, Suggestion
+from docgen_plugin.model import DICTIONARY, ColumnRef, Suggestion
 
 __all__ = [
     "Calibration",
     "Curve",
-    "curve_origin",
+    "curve_key",
     "points_json",
     "read_points",
     "shipped_curves",
@@ -38,8 +38,8 @@ _SHIPPED = "models/docgen-confidence.json"
 class Curve:
     """The share of texts that people accept unchanged, by log-probability, for one model and origin."""
 
-    model: str  # as the ledger names it, "" for texts of no model
-    origin: str  # as `curve_origin` names it
+    model: str  # as `curve_key` names them
+    origin: str
     points: tuple[tuple[float, float], ...]  # (nats a token, share 0 to 1), both rising
     decisions: int  # that it was fitted on
     method: str  # isotonic or platt
@@ -66,19 +66,25 @@ class Calibration:
 
     def __call__(self, suggestion: Suggestion) -> Suggestion:
         """Return a suggestion with the confidence that its curve gives; the same where there is none."""
-        curve = self._curves.get((suggestion.model, curve_origin(suggestion.origin, suggestion.ref)))
+        one = suggestion
+        curve = self._curves.get(curve_key(one.ref, one.origin, one.model, one.asked))
         if curve is None:
             return suggestion
         return replace(suggestion, confidence=curve.at(suggestion.logprob))
 
 
-def curve_origin(origin: str, ref: ColumnRef) -> str:
-    """Return the origin under which a place's texts are calibrated: a table's own stand apart from its columns'.
+def curve_key(ref: ColumnRef, origin: str, model: str, asked: str) -> tuple[str, str]:
+    """Return the (model, origin) under which a text is calibrated: a table's own stand apart from its columns'.
 
-    >>> curve_origin("composed", ColumnRef("orders", "id")), curve_origin("composed", ColumnRef("orders", ""))
-    ('composed', 'composed of tables')
+    The log-probability of a text of the dictionary is that of the model that was asked what it thinks of it.
+
+    >>> curve_key(ColumnRef("orders", ""), "composed", "docgen-concepts", "docgen-base@1")
+    ('docgen-base@1', 'composed of tables')
     """
-    return origin if ref.column else f"{origin} of tables"
+    return (
+        asked if asked and model == DICTIONARY else model,
+        origin if ref.column else f"{origin} of tables",
+    )
 
 
 @cache

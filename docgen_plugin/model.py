@@ -12,7 +12,9 @@ __all__ = [
     "Change",
     "Column",
     "ColumnRef",
+    "DICTIONARY",
     "ForeignKey",
+    "GLOSSARY",
     "Lineage",
     "Provenance",
     "STATES",
@@ -23,6 +25,9 @@ __all__ = [
 ]
 
 STATES = ("suggested", "accepted", "edited", "rejected", "applied", "stale")
+# recorded as the model of a text that no model wrote
+DICTIONARY = "docgen-concepts"  # the concept dictionary gave it, or the name's words did
+GLOSSARY = "glossary"  # the user's glossary gave it
 
 
 def text_hash(text: str) -> str:

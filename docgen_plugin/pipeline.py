@@ -9,17 +9,17 @@ from dataclasses import dataclass, field, replace
 
 from docgen_plugin import targets
 from docgen_plugin.calibration import Calibration, shipped_curves
+from docgen_plugin.composing import Composer, is_weighable, ref_of, suggestion_of
 from docgen_plugin.concepts import Lexicon, load_lexicon
 from docgen_plugin.config import Config
 from docgen_plugin.freshness import fingerprint
 from docgen_plugin.generate import Answer, TableRequest
-from docgen_plugin.grounding import UNCLEAR, Checker, Verdict
+from docgen_plugin.grounding import UNCLEAR, Checker
 from docgen_plugin.inherit import Accepted, Found, Hint, evidence, inherited
-from docgen_plugin.model import Catalog, Column, ColumnRef, Suggestion, Table
+from docgen_plugin.model import DICTIONARY, GLOSSARY, Catalog, Column, ColumnRef, Suggestion, Table
 from docgen_plugin.sources import read_catalog, write
 from docgen_plugin.store import Ledger
 from docgen_plugin.style import LANGUAGES, Style
-from docgen_plugin.support import composed_grain, plain_text
 from docgen_plugin.targets import Target
 from docgen_plugin.writeback import ApplyReport, apply
 from docgen_plugin.writers import Candidate, Load, Writer, Writers
@@ -38,20 +38,12 @@ _KEPT_AFTER_S = 2.0
 _STANDS = ("accepted", "edited", "applied")
 _CONFIDENCE = {"inherited": 0.95, "reused": 0.9}
 _REUSED_ONCE = 0.7  # of a text that one other table's like column carries, taken where the model has none
-# how sure a text of the glossary or the dictionary is: for exactly this name, and for nearly this name
-_EXACT_LOGPROB = -0.16
-_DICTIONARY_LOGPROB = -0.7
 # Our own model's sentence is taken above this mean log-probability (nats a token); below, what the dictionary nearly knows
 # or the least that the name says is the better text: training/LOG.md, "What served texts are worth".
 _SURE = -0.1
 # ... and that of one tuned to the team's own texts above these: LOG.md, "Fine-tuning for one team"
 _TUNED_BESIDE_EXACT = -0.5  # where the dictionary knows the name exactly
 _TUNED = -0.8
-_PLAIN_LOGPROB = (
-    -1.4
-)  # of the least that a name says: to be looked at, never accepted in bulk with a threshold
-_FROM_DICTIONARY = "docgen-concepts"  # recorded as the model of a text that the concept dictionary gave
-_FROM_GLOSSARY = "glossary"  # and of one that the user's glossary gave
 
 Progress = Callable[[int, int], None]  # columns done, columns in all
 
@@ -128,11 +120,11 @@ def _due(writers: Writers, otherwise: Callable[[Suggestion], bool]) -> Callable[
 
     def due(suggestion: Suggestion) -> bool:
         writer, wrote = writers.of(suggestion.ref.table), suggestion.model
-        if wrote == _FROM_DICTIONARY and not suggestion.asked:
+        if wrote == DICTIONARY and not suggestion.asked:
             return writer.tuned or otherwise(suggestion)  # that is asked wherever the dictionary speaks
-        if wrote == _FROM_DICTIONARY:
+        if wrote == DICTIONARY:
             wrote = suggestion.asked  # the dictionary stands in for what that was not sure of
-        return wrote not in ("", _FROM_GLOSSARY, writer.name) or otherwise(suggestion)
+        return wrote not in ("", GLOSSARY, writer.name) or otherwise(suggestion)
 
     return due
 
@@ -146,7 +138,7 @@ def _told_otherwise(catalog: Catalog, known: Lexicon, style: Style) -> Callable[
         column = table.column(suggestion.ref.column) if table is not None else None
         if table is None or column is None or suggestion.origin in ("inherited", "reused"):
             return False
-        ours = suggestion.model == _FROM_GLOSSARY
+        ours = suggestion.model == GLOSSARY
         match = known.match(table, column)
         if match is None or not match.told or (match.fit < 1.0 and not ours):
             return ours
@@ -171,14 +163,17 @@ def _accepted(catalog: Catalog, ledger: Ledger, wanted: Iterable[Target]) -> Acc
     return Accepted.collect(catalog, texts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Asked:
-    """A place that the model was asked about."""
+    """A place that the model was asked about: for a text of its own, for what it thinks of one, or for both."""
 
     table: Table
     column: Column | None
     known: tuple[str, ...]  # what the dictionary has for it
     learned: Hint | None  # what the team has for a like column
+    stand_in: Suggestion | None = None  # for where the model's own text cannot stand
+    answer: Answer | None = None
+    waits: int = 1  # answers to come
 
     @property
     def hints(self) -> tuple[str, ...]:
@@ -186,6 +181,14 @@ class _Asked:
         if self.learned is None:
             return self.known
         return (self.learned.text,) if self.learned.edited else (self.learned.text, *self.known)
+
+    def take(self, answer: Answer) -> None:
+        """Note an answer, or the weight of the text that stands in."""
+        self.waits -= 1
+        if not answer.weighed:
+            self.answer = answer
+        elif self.stand_in is not None:
+            self.stand_in = replace(self.stand_in, logprob=answer.logprob)
 
 
 class _Run:
@@ -204,13 +207,13 @@ class _Run:
     ) -> None:
         self.style = style
         self.skipped = 0
-        self.compose = compose
         self.lexicon = known
         self.catalog = catalog
         self.ledger = ledger
         self.total = total
         self.progress = progress
         self.checker = Checker(catalog, known)
+        self.composer = Composer(self.checker, known, compose)
         self.calibrated = Calibration((*shipped_curves(), *ledger.curves()))
         self.machine_made = targets.machine_made(catalog, ledger)
         self.writers = writers
@@ -252,16 +255,19 @@ class _Run:
         """Yield what only the model can answer; what stands elsewhere or is opaque is recorded on the way."""
         for target in wanted:
             left: list[Column | None] = []
+            weighed: list[tuple[Column | None, Suggestion]] = []
             for column in (*([None] if target.with_table else []), *target.columns):
                 found = self._known(target, column, accepted)
                 if self._is_foreign(found):
                     self.skipped += 1
                 elif found is None:
                     left.append(column)
+                elif is_weighable(found) and self.writer.can_weigh():
+                    weighed.append((column, found))
                 else:
                     self._record(target.table, column, found)
-            if left:
-                yield self._request(target.table, left, accepted)
+            if left or weighed:
+                yield self._request(target.table, left, weighed, accepted)
 
     def _is_foreign(self, found: Suggestion | None) -> bool:
         """Return whether a text would be in English among texts in another language."""
@@ -280,69 +286,91 @@ class _Run:
             found = inherited(self.catalog, table, column, self.machine_made)
             found = found or accepted.reusable(table, column)
         if found is not None:
-            return found.suggestion(_ref(table, column), _CONFIDENCE[found.origin])
+            return found.suggestion(ref_of(table, column), _CONFIDENCE[found.origin])
         opaque = self.checker.opaque(table, column)
         if opaque is not None:
-            return _suggestion(table, column, opaque)
+            return suggestion_of(table, column, opaque)
         learned = accepted.hint(table, column) if column is not None else None
-        return self._composed(table, column, reworded=learned is not None and learned.edited)
+        # where people reworded the text of a like column, the dictionary's is not what they want
+        reworded = learned is not None and learned.edited
+        return self.composer.exact(table, column, told_alone=self.writer.tuned or reworded)
 
-    def _composed(self, table: Table, column: Column | None, reworded: bool) -> Suggestion | None:
-        """Return the glossary's text for a place that it knows exactly, or the dictionary's if the settings want that.
-
-        Where people `reworded` the text of a like column, the dictionary's is not what they want.
-        """
-        match = self.lexicon.match(table, column)
-        if match is None or match.fit < 1.0:
-            return None
-        if not match.told and (self.writer.tuned or reworded or not self.compose):
-            return None
-        return self._fallback(table, column, (match.text,), _EXACT_LOGPROB)
-
-    def _request(self, table: Table, asked: Sequence[Column | None], accepted: Accepted) -> TableRequest:
-        hints = {}
+    def _request(
+        self,
+        table: Table,
+        asked: Sequence[Column | None],
+        weighed: Iterable[tuple[Column | None, Suggestion]],
+        accepted: Accepted,
+    ) -> TableRequest:
+        hints: dict[str, tuple[str, ...]] = {}
+        given: dict[str, str] = {}
+        if asked:
+            self.writer.generator()  # what it is decides on what stands in for its texts
         for column in asked:
             learned = accepted.hint(table, column) if column is not None else None
             place = _Asked(table, column, self.lexicon.hints(table, column), learned)
+            ref = ref_of(table, column)
             if place.hints:
-                hints[column.name if column is not None else ""] = place.hints
-            self._open[_ref(table, column)] = place
+                hints[ref.column] = place.hints
+            place.stand_in = self._stand_in(place)
+            if place.stand_in is not None and is_weighable(place.stand_in) and self.writer.can_weigh():
+                given[ref.column] = place.stand_in.text
+                place.waits += 1
+            self._open[ref] = place
+        for column, found in weighed:
+            given[found.ref.column] = found.text
+            self._open[found.ref] = _Asked(table, column, (), None, found)
         names = tuple(column.name for column in asked if column is not None)
-        return TableRequest(table, names, None in asked, hints)
+        return TableRequest(table, names, None in asked, hints, given)
+
+    def _stand_in(self, place: _Asked) -> Suggestion | None:
+        """Return what is said of a place where the model's own text cannot stand.
+
+        The least that a name says only beside a model whose words are held to the schema: another one's silence is respected.
+        """
+        near = self.composer.near(place.table, place.column, place.known)
+        return near or (self.composer.plain(place.table, place.column) if self.writer.strict else None)
 
     def take(self, answer: Answer) -> None:
-        """Check an answer and queue it for the ledger; one that nobody asked for is passed over."""
-        asked = self._open.pop(answer.ref, None)
+        """Take an answer; once a place has all of its answers, queue what they come to for the ledger."""
+        asked = self._open.get(answer.ref)
         if asked is None:
-            return
-        table, column = asked.table, asked.column
+            return  # nobody asked for it
+        asked.take(answer)
+        if not asked.waits:
+            del self._open[answer.ref]
+            self._record(asked.table, asked.column, replace(self._chosen(asked), asked=self.writer.name))
+
+    def _chosen(self, asked: _Asked) -> Suggestion:
+        """Return the model's text if it passes the checks and is sure enough, else what stands in for it."""
+        table, column, answer, stand_in = asked.table, asked.column, asked.answer, asked.stand_in
+        if answer is None:
+            assert stand_in is not None, "what was not asked was given"
+            return stand_in
+        writer = self.writer
         verdict = self.checker.check(
-            table, column, answer.text, answer.logprob, asked.hints, self.writer.strict, self.writer.voice
+            table, column, answer.text, answer.logprob, asked.hints, writer.strict, writer.voice
         )
-        suggestion = replace(
-            _suggestion(table, column, verdict), model=self.writer.name, logprob=answer.logprob
-        )
+        suggestion = replace(suggestion_of(table, column, verdict), model=writer.name, logprob=answer.logprob)
         unsure = verdict.origin == "unclear" or not self._sure(asked, answer.logprob)
         # the embedded model takes little from a hint: what a person worded is shown as it is
-        reused = (
-            self._reused_once(asked) if unsure or (self.writer.strict and not self.writer.tuned) else None
-        )
+        reused = self._reused_once(asked) if unsure or (writer.strict and not writer.tuned) else None
         if reused is not None:
-            suggestion = reused
-        elif unsure:
-            suggestion = (
-                self._fallback(table, column, asked.known) or self._plain(table, column, answer) or suggestion
-            )
-        self._record(table, column, replace(suggestion, asked=self.writer.name))
+            return reused
+        # beside a name of which nothing is known, a model's "unclear" is the last word
+        silent = answer.text == UNCLEAR and column is not None and not asked.known
+        return suggestion if not unsure or stand_in is None or silent else stand_in
 
     def _sure(self, asked: _Asked, logprob: float) -> bool:
         """Return whether a model's sentence is taken before a composed text; one that knows the world always is."""
-        if not self.writer.strict or asked.column is None:
+        if not self.writer.strict or (asked.column is None and self.writer.tuned):
             return True
+        if asked.column is None:
+            return False  # what a row is, is read from the name and the columns: LOG.md, "What one row is"
         if not self.writer.tuned:
             return logprob >= _SURE
-        match = self.lexicon.match(asked.table, asked.column)
-        return logprob >= (_TUNED_BESIDE_EXACT if match is not None and match.fit >= 1.0 else _TUNED)
+        is_exact = self.composer.is_exact(asked.table, asked.column)
+        return logprob >= (_TUNED_BESIDE_EXACT if is_exact else _TUNED)
 
     def _reused_once(self, asked: _Asked) -> Suggestion | None:
         """Return what people worded for a like column, if it holds for this place too; None when there is none."""
@@ -352,54 +380,13 @@ class _Run:
         if self.checker.mentions(asked.table, asked.column, learned.text):
             return None  # it says something of its own table
         found = Found(learned.text, "reused", f"{learned.ref}, worded there by a person")
-        return found.suggestion(_ref(asked.table, asked.column), _REUSED_ONCE)
-
-    def _fallback(
-        self,
-        table: Table,
-        column: Column | None,
-        hints: Sequence[str],
-        logprob: float = _DICTIONARY_LOGPROB,
-    ) -> Suggestion | None:
-        """Return a composed text for a place where the model's could not stand, None when there is none."""
-        text = hints[0] if hints else "" if column is not None else composed_grain(table)
-        match = self.lexicon.match(table, column)
-        told = match is not None and match.told
-        if told:
-            verdict = self.checker.told(column, text, logprob)
-        else:
-            verdict = self.checker.check(table, column, text, logprob, hints)
-        if not text or verdict.origin == "unclear":
-            return None
-        return replace(
-            _suggestion(table, column, verdict),
-            origin="composed",
-            model=_FROM_GLOSSARY if told else _FROM_DICTIONARY,
-            logprob=logprob,
-        )
-
-    def _plain(self, table: Table, column: Column | None, answer: Answer) -> Suggestion | None:
-        """Return the least that a telling name says, None where even that is nothing, or the model says that it is unclear.
-
-        Only for a model whose words were held to the schema: another one's silence is respected.
-        """
-        if column is None or not self.writer.strict or answer.text == UNCLEAR:
-            return None
-        text = plain_text(table, column)
-        verdict = self.checker.check(table, column, text, _PLAIN_LOGPROB)
-        if not text or verdict.origin == "unclear":
-            return None
-        return replace(
-            _suggestion(table, column, verdict),
-            origin="composed",
-            model=_FROM_DICTIONARY,
-            logprob=_PLAIN_LOGPROB,
-        )
+        return found.suggestion(ref_of(asked.table, asked.column), _REUSED_ONCE)
 
     def unanswered(self) -> None:
-        """Record as unclear what the model left out."""
-        for ref in list(self._open):
-            self.take(Answer(ref, "", 0.0, 0))
+        """Record what the model left out: as unclear, or as what stands in for it."""
+        for ref, asked in list(self._open.items()):
+            asked.waits = 1  # the rest will not come
+            self.take(asked.answer or Answer(ref, "", 0.0, 0))
 
     def _record(self, table: Table, column: Column | None, suggestion: Suggestion) -> None:
         standing = column.description if column is not None else table.description
@@ -471,11 +458,3 @@ class _Run:
             f"the descriptions here are in {language}, and what would be suggested for {self.skipped:,} places is in English: "
             'they were left; style_language = "en" in the settings has them suggested all the same',
         )
-
-
-def _ref(table: Table, column: Column | None) -> ColumnRef:
-    return ColumnRef(table.key, column.name if column is not None else "")
-
-
-def _suggestion(table: Table, column: Column | None, verdict: Verdict) -> Suggestion:
-    return Suggestion(_ref(table, column), verdict.text, origin=verdict.origin, confidence=verdict.confidence)

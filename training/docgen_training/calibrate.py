@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from docgen_plugin.calibration import Curve, curve_origin
+from docgen_plugin.calibration import Curve, curve_key
 from docgen_plugin.errors import DocgenError
 from docgen_plugin.measures import BANDS, Fate, fates
 from docgen_plugin.proportions import Share
@@ -35,8 +35,8 @@ _BARELY = 1e-6  # nats between two points
 class Judged:
     """One suggestion that somebody looked at: how sure the model was, what was shown, whether it was right."""
 
-    model: str
-    origin: str  # as `curve_origin` names it
+    model: str  # as `curve_key` names them
+    origin: str
     logprob: float  # nats a token
     confidence: float  # that was shown, 0 to 1
     right: bool
@@ -61,8 +61,7 @@ def judged(ledger: Ledger, sources: Iterable[str]) -> list[Judged]:
     """
     return [
         Judged(
-            fate.model,
-            curve_origin(fate.origin, fate.ref),
+            *curve_key(fate.ref, fate.origin, fate.model, fate.asked),
             fate.logprob,
             fate.confidence,
             fate.is_unchanged,

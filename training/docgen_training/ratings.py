@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from docgen_plugin.calibration import curve_origin
+from docgen_plugin.calibration import curve_key
 from docgen_plugin.errors import DocgenError
 from docgen_plugin.model import ColumnRef, Suggestion, Table
 from docgen_plugin.proportions import Share
@@ -58,6 +58,7 @@ class Row:
     logprob: float  # nats a token
     confidence: float  # 0 to 1
     weight: float  # how many of all served suggestions this row stands for
+    asked: str = ""  # the model that wrote or weighed it
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ def draw_rows(tables: Sequence[Table], served: Iterable[Suggestion], number: int
             one.logprob,
             one.confidence,
             round(weight, 4),
+            one.asked,
         )
         for number, (one, weight) in enumerate(rows, start=1)
     ]
@@ -218,7 +220,8 @@ def judged_rows(rows: Sequence[Row], ratings: Sequence[Rating]) -> list[tuple[Ro
 
 def _judged(row: Row, right: bool) -> Judged:
     ref = ColumnRef(row.table, row.column)
-    return Judged(row.model, curve_origin(row.origin, ref), row.logprob, row.confidence, right, str(ref))
+    key = curve_key(ref, row.origin, row.model, row.asked)
+    return Judged(*key, row.logprob, row.confidence, right, str(ref))
 
 
 def rating_report(rows: Sequence[Row], ratings: Sequence[Rating]) -> dict[str, Any]:

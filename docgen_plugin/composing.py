@@ -1,0 +1,98 @@
+"""Texts that no model writes: the glossary's, the dictionary's, and the least that a telling name says.
+
+A composed text stands for a log-probability by how well its name is known, until the model weighs it: what the model
+finds unlikely in a place, careful readers do not let stand either (training/LOG.md, "What served texts are worth").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from docgen_plugin.concepts import Lexicon
+from docgen_plugin.grounding import Checker, Verdict
+from docgen_plugin.model import DICTIONARY, GLOSSARY, Column, ColumnRef, Suggestion, Table
+from docgen_plugin.support import composed_grain, plain_text
+
+__all__ = ["Composer", "is_weighable", "ref_of", "suggestion_of"]
+
+_EXACT = -0.16  # nats a token that stand for how sure a text is: for exactly this name,
+_NEAR = -0.7  # for nearly this name,
+_PLAIN = -1.4  # for a name that nothing is known of
+
+
+class Composer:
+    """Composes texts for the places of one catalog, and lets none pass that the checks refuse."""
+
+    def __init__(self, checker: Checker, lexicon: Lexicon, from_dictionary: bool) -> None:
+        """Take what checks and what knows; `from_dictionary` says that an exact text needs no model's word."""
+        self._checker = checker
+        self._lexicon = lexicon
+        self._from_dictionary = from_dictionary
+
+    def exact(self, table: Table, column: Column | None, told_alone: bool) -> Suggestion | None:
+        """Return the text for a place that is known exactly, None where there is none: with `told_alone` the glossary's only."""
+        match = self._lexicon.match(table, column)
+        if match is None or match.fit < 1.0:
+            return None
+        if not match.told and (told_alone or not self._from_dictionary):
+            return None
+        return self._checked(table, column, match.text, (match.text,), _EXACT, match.told)
+
+    def near(self, table: Table, column: Column | None, known: Sequence[str]) -> Suggestion | None:
+        """Return the text of what is `known` of a place, or what a table's name and columns say; None when nothing."""
+        text = known[0] if known else "" if column is not None else composed_grain(table)
+        match = self._lexicon.match(table, column)
+        return self._checked(table, column, text, known, _NEAR, match is not None and match.told)
+
+    def plain(self, table: Table, column: Column | None) -> Suggestion | None:
+        """Return the least that a column's telling name says, None where even that is nothing."""
+        if column is None:
+            return None
+        return self._checked(table, column, plain_text(table, column), (), _PLAIN, False)
+
+    def is_exact(self, table: Table, column: Column | None) -> bool:
+        """Return whether a place is known exactly, by the glossary or the dictionary."""
+        match = self._lexicon.match(table, column)
+        return match is not None and match.fit >= 1.0
+
+    def _checked(
+        self,
+        table: Table,
+        column: Column | None,
+        text: str,
+        hints: Sequence[str],
+        logprob: float,
+        told: bool,
+    ) -> Suggestion | None:
+        if not text:
+            return None
+        if told:
+            verdict = self._checker.told(column, text, logprob)
+        else:
+            verdict = self._checker.check(table, column, text, logprob, hints)
+        if verdict.origin == "unclear":
+            return None
+        return replace(
+            suggestion_of(table, column, verdict),
+            origin="composed",
+            model=GLOSSARY if told else DICTIONARY,
+            logprob=logprob,
+        )
+
+
+def is_weighable(suggestion: Suggestion | None) -> bool:
+    """Return whether a model may weigh a text: one of the dictionary's; what the user's glossary says is not its to judge."""
+    return suggestion is not None and suggestion.model == DICTIONARY
+
+
+def ref_of(table: Table, column: Column | None) -> ColumnRef:
+    """Return the place of a column, or of the table itself."""
+    return ColumnRef(table.key, column.name if column is not None else "")
+
+
+def suggestion_of(table: Table, column: Column | None, verdict: Verdict) -> Suggestion:
+    """Return a suggestion of what is left of an answer."""
+    return Suggestion(
+        ref_of(table, column), verdict.text, origin=verdict.origin, confidence=verdict.confidence
+    )
