@@ -19,7 +19,7 @@ from pathlib import Path
 
 from docgen_plugin.errors import LedgerError
 from docgen_plugin.files import replace_file
-from docgen_plugin.model import DICTIONARY, ColumnRef, Suggestion
+from docgen_plugin.model import ColumnRef, Suggestion
 
 __all__ = [
     "Calibration",
@@ -67,24 +67,21 @@ class Calibration:
     def __call__(self, suggestion: Suggestion) -> Suggestion:
         """Return a suggestion with the confidence that its curve gives; the same where there is none."""
         one = suggestion
-        curve = self._curves.get(curve_key(one.ref, one.origin, one.model, one.asked))
+        curve = self._curves.get(curve_key(one.ref, one.origin, one.model, one.weighed_by))
         if curve is None:
             return suggestion
         return replace(suggestion, confidence=curve.at(suggestion.logprob))
 
 
-def curve_key(ref: ColumnRef, origin: str, model: str, asked: str) -> tuple[str, str]:
+def curve_key(ref: ColumnRef, origin: str, model: str, weighed_by: str) -> tuple[str, str]:
     """Return the (model, origin) under which a text is calibrated: a table's own stand apart from its columns'.
 
-    The log-probability of a text of the dictionary is that of the model that was asked what it thinks of it.
+    The log-probability of a text that was weighed is that of the model that did.
 
     >>> curve_key(ColumnRef("orders", ""), "composed", "docgen-concepts", "docgen-base@1")
     ('docgen-base@1', 'composed of tables')
     """
-    return (
-        asked if asked and model == DICTIONARY else model,
-        origin if ref.column else f"{origin} of tables",
-    )
+    return weighed_by or model, origin if ref.column else f"{origin} of tables"
 
 
 @cache

@@ -43,7 +43,7 @@ _NEXT = {
 }
 _DECIDED = ("accepted", "edited", "rejected")
 UNDONE = "undone"  # why a row went back to what it was before a decision
-_OF_SUGGESTION = ("origin", "model", "confidence", "logprob", "asked")
+_OF_SUGGESTION = ("origin", "model", "confidence", "logprob", "asked", "weighed_by")
 _BATCH = 500  # places asked for in one statement: below every database's limit on parameters
 
 
@@ -79,11 +79,12 @@ class Event:
     new_text: str | None
     why: str
     batch: str = ""  # names the action on many places that this was part of
-    origin: str = ""  # of a new suggestion, as are the next four
+    origin: str = ""  # of a new suggestion, as are the next five
     model: str = ""
     confidence: float | None = None
     logprob: float | None = None
     asked: str = ""
+    weighed_by: str = ""
 
 
 def batches(items: Iterable[_T]) -> Iterator[list[_T]]:
@@ -121,6 +122,7 @@ def row_of(found: RowMapping) -> Row:
         evidence=found["evidence"] or "",
         parent_hash=found["parent_hash"] or "",
         asked=found["asked"] or "",
+        weighed_by=found["weighed_by"] or "",
     )
     return Row(suggestion, found["version"], found["previous"])
 
@@ -128,7 +130,8 @@ def row_of(found: RowMapping) -> Row:
 def event_of(found: RowMapping, prefix: str = "") -> Event:
     """Return the event that a query over the events found; `prefix` stands before the names of its columns."""
     values: dict[str, Any] = {name: found[f"{prefix}{name}"] for name in Event.__dataclass_fields__}
-    return Event(**values | {name: values[name] or "" for name in ("batch", "origin", "model", "asked")})
+    texts = ("batch", "origin", "model", "asked", "weighed_by")
+    return Event(**values | {name: values[name] or "" for name in texts})
 
 
 def _present(connection: Connection, places: Sequence[str]) -> dict[str, RowMapping]:
@@ -199,6 +202,7 @@ def _values(source: str, place: str, suggestion: Suggestion, now: datetime) -> d
         "evidence": suggestion.evidence,
         "parent_hash": suggestion.parent_hash,
         "asked": suggestion.asked,
+        "weighed_by": suggestion.weighed_by,
     }
 
 
@@ -288,6 +292,7 @@ def event_values(
         "confidence": None,
         "logprob": None,
         "asked": None,
+        "weighed_by": None,
     }
 
 

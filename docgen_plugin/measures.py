@@ -74,6 +74,7 @@ class Fate:
     text: str
     at: datetime
     asked: str = ""  # the model that was asked, "" in an older ledger or where none was
+    weighed_by: str = ""  # the model whose log-probability this is, where it did not write the text
     taken: list[Taken] = field(default_factory=list)
     standing: Taken | None = None  # the decision that holds, None while it is open
 
@@ -225,6 +226,7 @@ def _begun(row: Row, event: Event) -> Fate:
         event.new_text or "",
         event.happened_at,
         event.asked if told else one.asked,
+        event.weighed_by if told else one.weighed_by,
     )
 
 

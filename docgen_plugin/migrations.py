@@ -88,6 +88,7 @@ suggestions = Table(
     Column("evidence", Text),  # where the text comes from, or what speaks against one
     Column("parent_hash", String(16)),  # of the text that was inherited
     Column("asked", Text),  # the model that was asked, be the text its own or not
+    Column("weighed_by", Text),  # the model whose log-probability a text that it did not write has
     Index("docgen_suggestion_source_state", "source_hash", "state"),
     Index("docgen_suggestion_order", "source_hash", "sort_key", "position", "place"),
     Index("docgen_suggestion_confidence", "source_hash", "confidence", "place"),
@@ -112,6 +113,7 @@ events = Table(
     Column("confidence", _DOUBLE),
     Column("logprob", _DOUBLE),
     Column("asked", Text),
+    Column("weighed_by", Text),
     Index("docgen_event_place", "place"),
     Index("docgen_event_batch", "batch"),
 )
@@ -173,7 +175,7 @@ def _fourth(connection: Connection) -> None:
 
 
 def _fifth(connection: Connection) -> None:
-    """Add which model was asked."""
+    """Add which model was asked, and which one weighed."""
     for table in (suggestions, events):
         _complete(connection, table)
 

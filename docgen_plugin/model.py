@@ -158,9 +158,8 @@ class Suggestion:
     state: str = "suggested"  # one of STATES
     origin: str = "generated"  # generated, composed, inherited, reused, unclear
     model: str = ""  # name and version of the model, e.g. "docgen-base@1f3a9c0d2b4e"
-    asked: str = (
-        ""  # of the model that was asked about the place, be the text its own or what stands in for one
-    )
+    asked: str = ""  # the model that was asked for a text, be this its own or what stands in for it
+    weighed_by: str = ""  # the model that was asked what it thinks of this text, which it did not write
     logprob: float = 0.0  # mean log-probability of a token, nats, at most 0: the raw confidence
     confidence: float = 0.0  # 0 to 1
     fingerprint: str = ""  # of what the text was made from: name, type, keys

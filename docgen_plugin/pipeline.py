@@ -173,7 +173,8 @@ class _Asked:
     learned: Hint | None  # what the team has for a like column
     stand_in: Suggestion | None = None  # for where the model's own text cannot stand
     answer: Answer | None = None
-    waits: int = 1  # answers to come
+    waits_for_text: bool = True
+    waits_for_weight: bool = False
 
     @property
     def hints(self) -> tuple[str, ...]:
@@ -182,13 +183,13 @@ class _Asked:
             return self.known
         return (self.learned.text,) if self.learned.edited else (self.learned.text, *self.known)
 
-    def take(self, answer: Answer) -> None:
-        """Note an answer, or the weight of the text that stands in."""
-        self.waits -= 1
+    def take(self, answer: Answer, model: str) -> None:
+        """Note a model's answer, or what it thinks of the text that stands in."""
         if not answer.weighed:
-            self.answer = answer
+            self.answer, self.waits_for_text = answer, False
         elif self.stand_in is not None:
-            self.stand_in = replace(self.stand_in, logprob=answer.logprob)
+            self.waits_for_weight = False
+            self.stand_in = replace(self.stand_in, logprob=answer.logprob, weighed_by=model)
 
 
 class _Run:
@@ -315,11 +316,11 @@ class _Run:
             place.stand_in = self._stand_in(place)
             if place.stand_in is not None and is_weighable(place.stand_in) and self.writer.can_weigh():
                 given[ref.column] = place.stand_in.text
-                place.waits += 1
+                place.waits_for_weight = True
             self._open[ref] = place
         for column, found in weighed:
             given[found.ref.column] = found.text
-            self._open[found.ref] = _Asked(table, column, (), None, found)
+            self._open[found.ref] = _Asked(table, column, (), None, found, None, False, True)
         names = tuple(column.name for column in asked if column is not None)
         return TableRequest(table, names, None in asked, hints, given)
 
@@ -336,18 +337,21 @@ class _Run:
         asked = self._open.get(answer.ref)
         if asked is None:
             return  # nobody asked for it
-        asked.take(answer)
-        if not asked.waits:
+        asked.take(answer, self.writer.name)
+        if not (asked.waits_for_text or asked.waits_for_weight):
             del self._open[answer.ref]
-            self._record(asked.table, asked.column, replace(self._chosen(asked), asked=self.writer.name))
+            self._record(asked.table, asked.column, self._chosen(asked))
 
     def _chosen(self, asked: _Asked) -> Suggestion:
+        """Return what the answers on a place come to: a text that was only weighed, or else the model's or its stand-in."""
+        if asked.answer is not None:
+            return replace(self._best(asked, asked.answer), asked=self.writer.name)
+        assert asked.stand_in is not None, "what was not asked was given"
+        return asked.stand_in
+
+    def _best(self, asked: _Asked, answer: Answer) -> Suggestion:
         """Return the model's text if it passes the checks and is sure enough, else what stands in for it."""
-        table, column, answer, stand_in = asked.table, asked.column, asked.answer, asked.stand_in
-        if answer is None:
-            assert stand_in is not None, "what was not asked was given"
-            return stand_in
-        writer = self.writer
+        table, column, stand_in, writer = asked.table, asked.column, asked.stand_in, self.writer
         verdict = self.checker.check(
             table, column, answer.text, answer.logprob, asked.hints, writer.strict, writer.voice
         )
@@ -385,8 +389,10 @@ class _Run:
     def unanswered(self) -> None:
         """Record what the model left out: as unclear, or as what stands in for it."""
         for ref, asked in list(self._open.items()):
-            asked.waits = 1  # the rest will not come
-            self.take(asked.answer or Answer(ref, "", 0.0, 0))
+            if asked.waits_for_text:
+                asked.take(Answer(ref, "", 0.0, 0), self.writer.name)
+            del self._open[ref]
+            self._record(asked.table, asked.column, self._chosen(asked))
 
     def _record(self, table: Table, column: Column | None, suggestion: Suggestion) -> None:
         standing = column.description if column is not None else table.description

@@ -12,7 +12,7 @@ import docgen_plugin
 PINNED = {
     "docgen_plugin": ["__version__", "hookimpl"],
     "docgen_plugin.alternatives": ["Alternative", "Given", "alternative", "given"],
-    "docgen_plugin.calibration": ["Calibration", "Curve", "curve_origin", "points_json", "read_points", "shipped_curves", "write_curves"],
+    "docgen_plugin.calibration": ["Calibration", "Curve", "curve_key", "points_json", "read_points", "shipped_curves", "write_curves"],
     "docgen_plugin.canary": [
         "Canary", "begin", "candidate", "drop", "load", "located", "owner", "parse_share", "promote", "running",
         "standing_name", "told_share",
@@ -78,7 +78,9 @@ PINNED = {
     "docgen_plugin.measures_report": ["as_json", "as_openmetrics", "trial_json"],
     "docgen_plugin.migrations": ["MIGRATIONS", "SORT_CHARS", "calibrations", "events", "metadata", "suggestions", "versions"],
     "docgen_plugin.model": [
-        "Catalog", "Change", "Column", "ColumnRef", "ForeignKey", "Lineage", "Provenance", "STATES", "Suggestion", "Table", "WriteReport",
+        "Catalog", "Change", "Column", "ColumnRef",
+        "DICTIONARY", "ForeignKey",
+        "GLOSSARY", "Lineage", "Provenance", "STATES", "Suggestion", "Table", "WriteReport",
         "text_hash",
     ],
     "docgen_plugin.model_choice": [

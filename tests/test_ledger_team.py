@@ -236,8 +236,8 @@ def as_first_version(path):
         connection.execute(f"drop index docgen_suggestion_{name}")
     connection.execute("drop index docgen_event_batch")
     for table, columns in (
-        ("docgen_suggestion", ("sort_key", "position", "path", "owner", "asked")),
-        ("docgen_event", ("batch", "origin", "model", "confidence", "logprob", "asked")),
+        ("docgen_suggestion", ("sort_key", "position", "path", "owner", "asked", "weighed_by")),
+        ("docgen_event", ("batch", "origin", "model", "confidence", "logprob", "asked", "weighed_by")),
     ):
         for column in columns:
             connection.execute(f"alter table {table} drop column {column}")

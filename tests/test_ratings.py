@@ -166,7 +166,9 @@ def test_the_package_ships_curves_for_what_it_serves():
     curves = {(one.model, one.origin): one for one in shipped_curves()}
     assert {(name, "generated"), (name, "composed"), (name, "composed of tables")} <= set(curves)
     assert {model for model, _ in curves} == {name}
-    weighed = Suggestion(ColumnRef("t", "c"), "x", origin="composed", model="docgen-concepts", asked=name)
+    weighed = Suggestion(
+        ColumnRef("t", "c"), "x", origin="composed", model="docgen-concepts", weighed_by=name
+    )
     calibrated = Calibration(shipped_curves())
     unlikely, likely = (calibrated(replace(weighed, logprob=logprob)).confidence for logprob in (-3.0, -0.1))
     assert 0.0 < unlikely < 0.4 < likely < 1.0

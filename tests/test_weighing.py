@@ -64,7 +64,9 @@ def test_every_composed_text_is_weighed_exact_or_not(ledger):
     found = rows(ledger, Weighing(-0.42))
     assert {one.origin for one in found.values()} == {"composed"}
     assert {one.logprob for one in found.values()} == {-0.42}
-    assert {(one.model, one.asked) for one in found.values()} == {("docgen-concepts", "fake@1")}
+    assert {(one.model, one.weighed_by) for one in found.values()} == {("docgen-concepts", "fake@1")}
+    # a model that is asked for no text has no say in whose the table is
+    assert (found[EXACT].asked, found[PLAIN].asked) == ("", "fake@1")
     # without a curve for this model the confidence says how well the name is known
     assert found[EXACT].confidence > found[PLAIN].confidence
 
@@ -84,7 +86,7 @@ def test_a_glossary_is_not_judged(ledger, tmp_path):
     config = replace(ONE_THREAD, glossary=str(glossary))
     pipeline.suggest("shop", config, ledger, lambda: Weighing(-0.5), catalog=catalog)
     told = ledger.row("shop", EXACT).suggestion
-    assert (told.model, told.asked, told.text) == ("glossary", "", "When the shop took the order.")
+    assert (told.model, told.weighed_by, told.text) == ("glossary", "", "When the shop took the order.")
     assert told.confidence > 0.8
 
 
@@ -96,7 +98,7 @@ def test_a_text_that_needs_no_model_does_without_one(ledger):
     catalog = Catalog("shop", "records", (table,))
     pipeline.suggest("shop", ONE_THREAD, ledger, missing, catalog=catalog)
     found = {row.suggestion.ref: row.suggestion for row in ledger.rows("shop")}
-    assert {one.asked for one in found.values()} == {""}
+    assert {one.weighed_by for one in found.values()} == {""}
     assert found[EXACT].confidence > 0.8
 
 

@@ -61,7 +61,7 @@ def judged(ledger: Ledger, sources: Iterable[str]) -> list[Judged]:
     """
     return [
         Judged(
-            *curve_key(fate.ref, fate.origin, fate.model, fate.asked),
+            *curve_key(fate.ref, fate.origin, fate.model, fate.weighed_by),
             fate.logprob,
             fate.confidence,
             fate.is_unchanged,

@@ -58,7 +58,7 @@ class Row:
     logprob: float  # nats a token
     confidence: float  # 0 to 1
     weight: float  # how many of all served suggestions this row stands for
-    asked: str = ""  # the model that wrote or weighed it
+    weighed_by: str = ""  # the model whose log-probability this is, where it did not write the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def draw_rows(tables: Sequence[Table], served: Iterable[Suggestion], number: int
             one.logprob,
             one.confidence,
             round(weight, 4),
-            one.asked,
+            one.weighed_by,
         )
         for number, (one, weight) in enumerate(rows, start=1)
     ]
@@ -220,7 +220,7 @@ def judged_rows(rows: Sequence[Row], ratings: Sequence[Rating]) -> list[tuple[Ro
 
 def _judged(row: Row, right: bool) -> Judged:
     ref = ColumnRef(row.table, row.column)
-    key = curve_key(ref, row.origin, row.model, row.asked)
+    key = curve_key(ref, row.origin, row.model, row.weighed_by)
     return Judged(*key, row.logprob, row.confidence, right, str(ref))
 
 
