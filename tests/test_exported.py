@@ -44,6 +44,7 @@ PINNED = {
     "docgen_plugin.dialect": ["Dialect", "Tokens", "asked_units"],
     "docgen_plugin.errors": ["ConfigError", "DocgenError", "LedgerError", "ModelError", "SourceError", "WriteError"],
     "docgen_plugin.files": ["digest", "replace_file"],
+    "docgen_plugin.frames": ["plain_text"],
     "docgen_plugin.freshness": ["Turn", "WRITTEN_OVER", "fingerprint", "judge", "same_evidence", "same_text"],
     "docgen_plugin.generate": ["Answer", "Generator", "TableRequest", "load"],
     "docgen_plugin.gguf_header": ["Value", "check_file", "read_header"],
