@@ -48,6 +48,12 @@ class Concept:
     told: bool = False  # by the user's glossary
     only: str = ""  # "party" or "occasion": the things that the text can be said of, "" for all
 
+    def suits(self, thing: Sequence[str]) -> bool:
+        """Return whether the text can be said of a thing: an order has no birthday."""
+        if self.only == "party":
+            return is_party(thing)
+        return self.only != "occasion" or is_occasion(thing)
+
 
 @dataclass(frozen=True, slots=True)
 class Entity:
@@ -224,11 +230,7 @@ def _forms(words: tuple[str, ...], entity: tuple[str, ...]) -> Iterator[tuple[st
 
 
 def _fits(concept: Concept, kind: str, entity: Sequence[str]) -> bool:
-    if (concept.only == "party" and not is_party(entity)) or (
-        concept.only == "occasion" and not is_occasion(entity)
-    ):
-        return False
-    return not kind or not concept.types or kind in concept.types
+    return concept.suits(entity) and (not kind or not concept.types or kind in concept.types)
 
 
 def _said(

@@ -26,7 +26,7 @@ from docgen_plugin.kinds import (
 from docgen_plugin.model import Column, Table
 from docgen_plugin.prefixes import own_name
 from docgen_plugin.readings import frequencies
-from docgen_plugin.slots import happening, printed, qualified
+from docgen_plugin.slots import LIKELY, happening, printed, qualified
 from docgen_plugin.words import entity_words, family, name_words, plural, singular
 
 __all__ = ["plain_text"]
@@ -64,9 +64,7 @@ _TIMES = frozenset("seconds minutes hours days weeks months quarters years".spli
 _WHOLES = frozenset(
     "data metadata details settings information media parameters properties criteria analytics".split()
 )
-_LIKELY = frozenset(
-    "estimated expected actual planned scheduled requested projected proposed revised".split()
-)
+_STEM = 5  # letters that a deed shares with the thing named by it
 _UNTIL = {
     "start": "from",
     "begin": "from",
@@ -277,7 +275,7 @@ def _event(words: tuple[str, ...], name: _Name, head: str) -> str:
     """Return the sentence of "submitted", "last opened", "file uploaded", "" for another name."""
     if words[:2] == ("most", "recent"):
         words = ("last", *words[2:])
-    if len(words) == 1 and words[0] in _LIKELY:
+    if len(words) == 1 and words[0] in LIKELY:
         return ""
     if words[0] == "next" and is_predicate(words[1:]):
         return f"{head} the {name.entity} is next to be {printed(words[1:])}"
@@ -288,8 +286,8 @@ def _event(words: tuple[str, ...], name: _Name, head: str) -> str:
 
 
 def _dated(words: tuple[str, ...], name: _Name, head: str) -> str:
-    likely = [word for word in words if word in _LIKELY]
-    rest = tuple(word for word in words if word not in _LIKELY)
+    likely = [word for word in words if word in LIKELY]
+    rest = tuple(word for word in words if word not in LIKELY)
     if len(likely) == 1 and is_noun_phrase(rest):
         return f"{likely[0]} {head} of the {name.of(rest)}"
     if len(words) == 1 and is_adjective(words[0]) and not is_noun(words[0]):
@@ -310,6 +308,8 @@ def _identifier(name: _Name) -> str:
                 return f"{kind} of the {own} in an {system}"
     if words[-1] in ("pk", "sk") and len(words) > 1:
         return f"key that identifies the {printed(words[:-1])}"
+    if words[-1] == "id" and len(words) > 1 and name.kind == "array":
+        return f"list of the identifiers of the {name.of(words[:-1])}"
     if words[-1] == "id" and len(words) > 1:
         return f"identifier of the {name.of(words[:-1])}"
     return ""
@@ -361,7 +361,9 @@ def _counted(name: _Name) -> str:
         total, things = ("total ", deed[0][1:]) if deed[0][0] == "total" else ("", deed[0])
         if name.kind == "int" or (name.kind in ("", "num") and things and things[-1] in _COUNTED):
             return f"{total}number of {printed((*things, *deed[1]))} for the {name.entity}"
-        return f"{printed(deed[0])} that were {printed(deed[1])} for the {name.entity}" if number else ""
+        itself = deed[1][0].startswith(name.thing[-1][:_STEM]) and len(name.thing[-1]) >= _STEM
+        owner = "" if itself else f" for the {name.entity}"  # not "accessed for the access"
+        return f"{printed(deed[0])} that were {printed(deed[1])}{owner}" if number else ""
     if is_noun_phrase(words) and is_plural(words[-1]) and words[-1] not in _WHOLES:
         if name.kind in ("array", "json"):
             return f"list of the {name.of(words)}"
@@ -386,6 +388,8 @@ def _described(name: _Name) -> str:
         return f"user by whom the {name.entity} was marked as {printed(words[:-1])}"
     late = is_participle(last) or adjective or last == "original"
     shares = words[0] == "total" or "percent" in words or "percentage" in words
+    if late and len(words) == 3 and words[1] == "total" and words[0] != "lifetime":
+        return name.of(("total", last, words[0]))
     if late and is_noun_phrase(words[:-1]) and not shares:
         return name.of((last, *words[:-1]))
     if name.kind == "array" and is_noun_phrase(words):

@@ -21,7 +21,7 @@ from docgen_plugin.kinds import (
 )
 from docgen_plugin.words import display_forms, plural
 
-__all__ = ["fill_slot", "happening", "printed", "qualified", "slot_text", "takes"]
+__all__ = ["LIKELY", "fill_slot", "happening", "printed", "qualified", "slot_text", "takes"]
 
 _COUNTED = re.compile(
     r"\b(?:[Nn]umber|[Cc]ount|[Ll]ist|[Ii]dentifiers) of (?:all |distinct |different |new |active )?\{(?:x|other)\}"
@@ -43,6 +43,12 @@ _MONEY = frozenset(
     "amount balance price cost fee revenue total value charge payment credit debit mrr arr tax discount refund spend "
     "budget bid income salary wage earnings sales profit margin".split()
 )
+# how sure a date is
+LIKELY = frozenset("estimated expected actual planned scheduled requested projected proposed revised".split())
+_SIZES = frozenset(
+    "distance length height width depth radius diameter altitude elevation range thickness".split()
+)
+_LENGTHS = frozenset("miles kilometers meters centimeters millimeters inches feet".split())
 _MEASURED = frozenset("average mean median total minimum maximum net standard date time".split())
 _CLOCKS = frozenset("timestamp time duration latency delay interval elapsed".split())
 _CURRENCIES = frozenset("home local base reporting transaction company account original".split())
@@ -90,7 +96,8 @@ def qualified(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
         time, money = words[-2] in _CLOCKS, not _MONEY.isdisjoint(words)
         of = " of a second" if time else " of the currency unit" if money else ""
         return words[:-1], f", in millionths{of}"
-    if words[-1:] and words[-1] in _UNITS and len(words) > 1 and words[-2] in _CLOCKS:
+    time = words[-1:] and words[-1] in _UNITS and words[-2:-1] and words[-2] in _CLOCKS
+    if time or (len(words) > 2 and words[-1] in _LENGTHS and words[-2] in _SIZES):
         return words[:-1], f", in {words[-1]}"
     if words[-1:] == ("s",) and len(words) > 1 and words[-2] in _CLOCKS:
         return words[:-1], ", in seconds"
@@ -130,6 +137,8 @@ def takes(text: str, filling: tuple[str, ...]) -> bool:
         return False  # "valid start": from when something is valid
     if len(filling) == 1 and filling[0] in _MEASURED and "{x}" in text:
         return False  # "average duration seconds": of what?
+    if text.startswith("Date") and not LIKELY.isdisjoint(filling[1:]):
+        return False  # "estimated" is said of the date
     if is_noun_phrase(filling) or (role in ("either", "ending") and is_predicate(filling)):
         return True
     deed = happening(filling) if _COUNTED.search(text) else None
