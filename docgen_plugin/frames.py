@@ -170,6 +170,7 @@ def _asked(name: _Name) -> str:
     if relates and name.kind != "bool":
         return f"{printed(words[2:])} {words[1]} which the {name.entity} {words[0]}"
     asks = words[0] in (*_BE, "has", "have") or (words[-1] in _MARKED and happening(words[:-1]) is not None)
+    asks = asks or (words[0] == "self" and is_predicate(words))
     asks = asks or (len(words) == 1 and words[0].endswith(("able", "ible")) and is_adjective(words[0]))
     if not name.kind:
         may = words[0] in _MODALS and len(words) > 1 and (words[1] == "be" or is_verb(words[1]))
@@ -264,6 +265,8 @@ def _bound(words: tuple[str, ...], name: _Name, head: str) -> str:
     if len(words) < 2 or words[-1] not in _UNTIL:
         return ""
     stem, until = words[:-1], _UNTIL[words[-1]]
+    if stem[0] in LIKELY:
+        return ""  # a scheduled end is no time until which something is scheduled
     if is_predicate(stem):
         return f"{head} {until} which the {name.entity} is {printed(stem)}"
     if len(stem) > 1 and is_predicate(stem[-1:]) and is_noun_phrase(stem[:-1]):
@@ -310,6 +313,8 @@ def _identifier(name: _Name) -> str:
         return f"key that identifies the {printed(words[:-1])}"
     if words[-1] == "id" and len(words) > 1 and name.kind == "array":
         return f"list of the identifiers of the {name.of(words[:-1])}"
+    if words[-1] == "id" and len(words) > 2 and is_adjective(words[-2]) and not is_noun(words[-2]):
+        return f"{words[-2]} identifier of the {name.of(words[:-2])}"
     if words[-1] == "id" and len(words) > 1:
         return f"identifier of the {name.of(words[:-1])}"
     return ""
@@ -364,10 +369,13 @@ def _counted(name: _Name) -> str:
         itself = deed[1][0].startswith(name.thing[-1][:_STEM]) and len(name.thing[-1]) >= _STEM
         owner = "" if itself else f" for the {name.entity}"  # not "accessed for the access"
         return f"{printed(deed[0])} that were {printed(deed[1])}{owner}" if number else ""
-    if is_noun_phrase(words) and is_plural(words[-1]) and words[-1] not in _WHOLES:
+    head = next((words[at - 1] for at, word in enumerate(words) if at and word in PREPOSITIONS), words[-1])
+    if is_plural(words[-1]) and not {"through", "to"}.isdisjoint(words):
+        head = words[-1]  # "view through conversions"
+    if is_noun_phrase(words) and is_plural(head) and head not in _WHOLES:
         if name.kind in ("array", "json"):
             return f"list of the {name.of(words)}"
-        if name.kind == "int" or (not name.kind and words[-1] in _COUNTED):
+        if name.kind == "int" or (not name.kind and head in _COUNTED):
             return f"number of {name.of(words)}"
     return ""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from docgen_plugin.readings import frequencies
 from docgen_plugin.words import display_forms, singular
 
 __all__ = [
@@ -67,7 +68,7 @@ _ADJECTIVES = frozenset(
     "intermediate immediate sensitive sure able unable aware busy equal superior junior senior compliant redundant "
     "constant relevant significant absent different permanent urgent independent dependent equivalent frequent "
     "subsequent consistent persistent sufficient efficient obsolete opaque unread readonly solid simple complex correct "
-    "incorrect wrong strict loose lazy eager hard soft roadworthy oconus conus strong weak quick slow fast daily weekly monthly quarterly yearly "
+    "incorrect wrong strict loose lazy eager hard soft roadworthy oconus conus viral nonviral temporal honorary canonical supplemental institutional ancillary strong weak quick slow fast daily weekly monthly quarterly yearly "
     "hourly annual biweekly only likely average mean median minimum maximum total net raw default manual ongoing "
     "upcoming underlying corresponding matching starting ending former initial final mandatory optional eligible "
     "ineligible alternate duplicate opposite adult rural urban foreign domestic sole shared mutual excess".split()
@@ -78,7 +79,9 @@ _ALSO_NOUNS = frozenset(
     "equivalent dependent present square second third black white high low open top present right own complex excess "
     "original individual professional official safe".split()
 )
-_ADJECTIVE_ENDINGS = ("able", "ible", "ive", "al", "ous", "ful", "less", "ic", "ary", "ory")
+_ADJECTIVE_ENDINGS = ("able", "ible", "ive", "ous", "ful", "less")
+# as many nouns end like this: only words that the project knows
+_EITHER_ENDINGS = ("al", "ic", "ary", "ory")
 # nouns with an adjective's ending
 _NOUNS = frozenset(
     """
@@ -100,6 +103,8 @@ _LY_NOUNS = frozenset(
     "assembly family reply supply fly ally anomaly monopoly july subfamily multiply apply rely".split()
 )
 _ADVERBS = frozenset("not also already now never always often soon again still yet too ever just".split())
+# before a participle these say how it was done: self signed, system created
+_HOW = frozenset("pre auto self non re system bot machine".split())
 # what only asks: a name that begins with one of them says what its thing does
 _ASKING = frozenset(
     "lacks needs requires wants uses allows supports accepts contains includes excludes covers exceeds receives owns "
@@ -140,7 +145,7 @@ _OCCASIONS = frozenset(
 )
 _MASS = frozenset(
     """
-    pay tax weather access data information content insurance support traffic power energy water storage health internet wifi
+    pay renew tax weather access data information content insurance support traffic power energy water storage health internet wifi
     electricity gas cooling consent authority liability security credit debt income evidence proof history inventory
     stock staff equipment furniture software hardware firmware baggage luggage space memory coverage protection
     encryption authentication authorization replication maintenance assistance experience knowledge citizenship
@@ -179,7 +184,9 @@ def is_adjective(word: str) -> bool:
     """Return whether a word tells how a thing is and is no participle: valid, annual, billable."""
     if word in _ADJECTIVES:
         return True
-    return len(word) > 4 and word.endswith(_ADJECTIVE_ENDINGS) and word not in _NOUNS
+    if len(word) < 5 or word in _NOUNS:
+        return False
+    return word.endswith(_ADJECTIVE_ENDINGS) or (word.endswith(_EITHER_ENDINGS) and word in frequencies())
 
 
 def _is_adverb(word: str) -> bool:
@@ -236,9 +243,7 @@ def is_predicate(words: Sequence[str]) -> bool:
     [True, True, False, True, False]
     """
     words = list(words)
-    while len(words) > 1 and (
-        _is_adverb(words[0]) or words[0] in ("last", "first", "pre", "auto", "self", "non", "re")
-    ):
+    while len(words) > 1 and (_is_adverb(words[0]) or words[0] in ("last", "first", *_HOW)):
         words = words[1:]
     if not words or not (is_participle(words[0]) or is_adjective(words[0])):
         return False

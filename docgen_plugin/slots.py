@@ -31,6 +31,7 @@ _ROLES = (
     ("state", re.compile(r"\b(?:was|were|units) \{x\}")),
     ("maker", re.compile(r"\b[Pp]erson who \{x\} |\buser who \{x\} ")),
     ("either", re.compile(r"\b(?:is|is not|has) \{x\}\.$")),
+    ("dated", re.compile(r"\{x\} date of")),
     ("action", re.compile(r"\bto \{x\}\.$")),
     ("ending", re.compile(r"\b(?:since|until) the \{x\} of the \{entity\}")),
 )
@@ -139,7 +140,7 @@ def takes(text: str, filling: tuple[str, ...]) -> bool:
         return False  # "average duration seconds": of what?
     if text.startswith("Date") and not LIKELY.isdisjoint(filling[1:]):
         return False  # "estimated" is said of the date
-    if is_noun_phrase(filling) or (role in ("either", "ending") and is_predicate(filling)):
+    if is_noun_phrase(filling) or (role in ("either", "ending", "dated") and is_predicate(filling)):
         return True
     deed = happening(filling) if _COUNTED.search(text) else None
     return deed is not None and is_plural(deed[0][-1])
