@@ -97,8 +97,8 @@ def qualified(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
         time, money = words[-2] in _CLOCKS, not _MONEY.isdisjoint(words)
         of = " of a second" if time else " of the currency unit" if money else ""
         return words[:-1], f", in millionths{of}"
-    time = words[-1:] and words[-1] in _UNITS and words[-2:-1] and words[-2] in _CLOCKS
-    if time or (len(words) > 2 and words[-1] in _LENGTHS and words[-2] in _SIZES):
+    unit, of = (words[-1], words[-2]) if len(words) > 1 else ("", "")
+    if (unit in _UNITS and of in _CLOCKS) or (len(words) > 2 and unit in _LENGTHS and of in _SIZES):
         return words[:-1], f", in {words[-1]}"
     if words[-1:] == ("s",) and len(words) > 1 and words[-2] in _CLOCKS:
         return words[:-1], ", in seconds"
