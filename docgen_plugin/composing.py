@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from docgen_plugin.concepts import Lexicon
+from docgen_plugin.frames import plain_text
 from docgen_plugin.grounding import Checker, Verdict
 from docgen_plugin.model import DICTIONARY, GLOSSARY, Column, ColumnRef, Suggestion, Table
-from docgen_plugin.support import composed_grain, plain_text
+from docgen_plugin.support import composed_grain
 
 __all__ = ["Composer", "is_weighable", "ref_of", "suggestion_of"]
 

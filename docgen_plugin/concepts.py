@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from docgen_plugin.errors import ConfigError
+from docgen_plugin.kinds import is_named_action, is_occasion, is_party
 from docgen_plugin.model import Column, Table
 from docgen_plugin.prefixes import own_name
+from docgen_plugin.slots import fill_slot, printed, qualified, slot_text, takes
 from docgen_plugin.words import (
     FAMILIES,
-    display_forms,
     entity_words,
     expand,
     family,
     name_words,
-    plural,
+    singular,
     split_identifier,
     tell_abbreviations,
 )
@@ -35,9 +36,6 @@ __all__ = ["Concept", "Entity", "Lexicon", "Match", "fill_slot", "lexicon", "loa
 
 _SLOT = re.compile(r"\{(?:other|x)\}")
 _BRACED = re.compile(r"(\{[^{}]*\})")
-_COUNTED = re.compile(
-    r"\b(?:[Nn]umber|[Cc]ount|[Ll]ist|[Ii]dentifiers) of (?:all |distinct |different |new |active )?\{(?:x|other)\}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,13 @@ class Concept:
     text: str
     types: tuple[str, ...] = ()
     told: bool = False  # by the user's glossary
+    only: str = ""  # "party" or "occasion": the things that the text can be said of, "" for all
+
+    def suits(self, thing: Sequence[str]) -> bool:
+        """Return whether the text can be said of a thing: an order has no birthday."""
+        if self.only == "party":
+            return is_party(thing)
+        return self.only != "occasion" or is_occasion(thing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +73,15 @@ class Match:
     told: bool = False  # by the user's glossary
 
 
-def printed(words: Sequence[str]) -> str:
-    """Return words as they stand in a sentence, acronyms in their usual form.
-
-    >>> printed(["customer", "id"])
-    'customer ID'
-    """
-    forms = display_forms()
-    return " ".join(forms.get(word, word) for word in words)
-
-
+_TWICE = re.compile(r"\b(the [a-z]+(?: [a-z]+)?) of \1\b")  # "the address of the address"
+_QUALIFIED = 0.8  # at most, for a name that is known but for the scale at its end
+# a table's layer in the name of its own or another table's key: `dim_date_id`
+_LAYERS = frozenset({"dim", "fact", "fct"})
+_DESIGNATIONS = (("name",), ("code",), ("number",))
 # how a name asks for a yes or no
 _ASKING = frozenset(
     "is are was were has have had can should must does do did not no use uses show hide enable disable".split()
 )
-_PARTICIPLES = frozenset(
-    "sent paid made sold built run set lost left read shut held found born met won put cut done known begun bought "
-    "brought caught dealt drawn kept laid led lent seen spent taken taught told thrown understood withdrawn written".split()
-)
-
-
-def _is_participle(word: str) -> bool:
-    """Return whether a word can stand before "at", "on", "by": shipped at, written by; not "late by"."""
-    return word.endswith("ed") or word in _PARTICIPLES
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +98,10 @@ class _Pattern:
         if words[: len(self.before)] != self.before or words[len(words) - len(self.after) :] != self.after:
             return None
         filling = words[len(self.before) : len(words) - len(self.after)]
+        if filling[-1] in ("date", "time") and self.after[:1] in (("date",), ("time",)):
+            return None
         # a glossary's slot is for any rest of a name; it says nothing of the grammar around it
-        done = not self.concept.told and self.slot == "{x}" and self.after[:1] in (("at",), ("on",), ("by",))
-        return None if done and not _is_participle(filling[-1]) else filling
+        return filling if self.concept.told or takes(self.concept.text, filling) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +129,9 @@ class Lexicon:
 
     def column_match(self, entity: Sequence[str], words: tuple[str, ...], kind: str) -> Match | None:
         """Return the best composed text for a column of an entity, or None; `kind` is a type family or ""."""
-        thing = printed(entity)
         forms = tuple(_forms(words, tuple(entity)))
-        exact = [one for form in forms for one in self._exact.get(" ".join(form), ()) if _fits(one, kind)]
+        exact = [one for form in forms for one in self._exact.get(" ".join(form), ())]
+        exact = [one for one in exact if _fits(one, kind, entity)]
         told = [concept for concept in exact if concept.told]
         known = self.entities.get(" ".join(entity)) if not told else None
         if known:
@@ -147,24 +139,26 @@ class Lexicon:
                 if tuple(expand(name.split())) == words:
                     return Match(text, 1.0)
         for concept in told or exact:
-            return Match(_said(concept, thing), 1.0, concept.told)
+            return Match(_said(concept, entity), 1.0, concept.told)
         best: Match | None = None
         for form in forms:
-            for pattern, filling in self._filled(form, kind):
+            for pattern, filling in self._filled(form, kind, entity):
                 concept = pattern.concept
                 fit = 0.5 + 0.4 * (1 - len(filling) / len(form))
                 if pattern.slot == "{other}" and form[-1] == "id" and " ".join(filling) in self.entities:
                     fit = 1.0  # "product id" of anything: it has one reading
                 if best is None or (fit, concept.told) > (best.fit, best.told):
-                    text = _said(concept, thing, pattern.slot, self._with_article(concept, filling))
-                    best = Match(text, fit, concept.told)
+                    best = Match(
+                        _said(concept, entity, pattern.slot, filling, self._things), fit, concept.told
+                    )
+        rest, tail = qualified(words)
+        if tail and not (best and best.told):
+            whole = self.column_match(entity, rest, kind or "num")
+            if whole:
+                return Match(f"{whole.text[:-1]}{tail}.", min(whole.fit, _QUALIFIED))
+            money = words[-1] in ("usd", "eur", "gbp")
+            return best if best and money and best.text.endswith(f"{tail}.") else None
         return best
-
-    def _with_article(self, concept: Concept, filling: tuple[str, ...]) -> tuple[str, ...]:
-        """Return a slot's words, with "a" before them where the text says that something is such a thing."""
-        if not concept.text.endswith(" is {x}.") or filling[-1] not in self._things:
-            return filling
-        return ("an" if filling[0][0] in "aeiou" else "a", *filling)
 
     def knows(self, table: Table, column: Column) -> bool:
         """Return whether a column's name is known exactly; the glossary's types are meant, the dictionary's usual."""
@@ -173,17 +167,30 @@ class Lexicon:
         typed, untyped = ((match if match and match.fit == 1.0 else None) for match in found)
         return typed is not None or (untyped is not None and not untyped.told)
 
-    def _filled(self, words: tuple[str, ...], kind: str) -> Iterator[tuple[_Pattern, tuple[str, ...]]]:
+    def _filled(
+        self, words: tuple[str, ...], kind: str, entity: Sequence[str]
+    ) -> Iterator[tuple[_Pattern, tuple[str, ...]]]:
         if not words:
             return
         for anchor in (f"^{words[0]}", f"{words[-1]}$"):
             for pattern in self._patterns.get(anchor, ()):
                 filling = pattern.fill(words)
-                if not filling or "{entity}" in filling or not _fits(pattern.concept, kind):
+                if not filling or "{entity}" in filling or not _fits(pattern.concept, kind, entity):
+                    continue
+                if not pattern.concept.told and not self._is_reference(pattern, filling):
                     continue
                 # "tax paid" of no stated type is an amount as well as a yes or no: "is" or "has" has to say it
                 if kind or pattern.concept.told or pattern.concept.types != ("bool",) or words[0] in _ASKING:
                     yield pattern, filling
+
+    def _is_reference(self, pattern: _Pattern, filling: tuple[str, ...]) -> bool:
+        """Return whether a slot's words can name the other thing that a row points to; any words where it points to none."""
+        last = filling[-1]
+        refers = pattern.slot == "{other}" or pattern.after[-1:] in _DESIGNATIONS
+        if refers and last.endswith("ing") and not (last in self._things or is_named_action(last)):
+            return False  # "accounting code", "billing name": what the code or name is for
+        # only what has papers has a number of its own: a "tail number" is no number of a tail
+        return pattern.after != ("number",) or singular(last) in self._things
 
     def match(self, table: Table, column: Column | None) -> Match | None:
         """Return the best text for a column of a table, or for the table itself when `column` is None."""
@@ -203,41 +210,47 @@ class Lexicon:
 
 
 def _forms(words: tuple[str, ...], entity: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Yield the name as it is, then with the entity's own words marked, then without them."""
-    yield words
+    """Yield the name as it is, then with the entity's own words marked, then without them.
+
+    The key of the table itself is first of all the entity's, whatever such keys are elsewhere.
+    """
+    if len(words) > 2 and words[0] in _LAYERS:
+        words = words[1:]
+    marked: list[tuple[str, ...]] = []
     size = len(entity)
     for start in range(len(words) - size + 1):
-        if words[start : start + size] == entity:
-            yield (*words[:start], "{entity}", *words[start + size :])
+        if (*words[start : start + size - 1], singular(words[start + size - 1])) == entity:
+            marked.append((*words[:start], "{entity}", *words[start + size :]))
             rest = words[:start] + words[start + size :]
             if rest and start == 0:
-                yield rest
-            return
+                marked.append(rest)
+            break
+    key = marked and marked[0] in (("{entity}", "id"), ("{entity}", "uuid"), ("{entity}", "guid"))
+    yield from (*marked[:1], words, *marked[1:]) if key else (words, *marked)
 
 
-def _fits(concept: Concept, kind: str) -> bool:
-    return not kind or not concept.types or kind in concept.types
+def _fits(concept: Concept, kind: str, entity: Sequence[str]) -> bool:
+    return concept.suits(entity) and (not kind or not concept.types or kind in concept.types)
 
 
-def fill_slot(text: str, slot: str, filling: tuple[str, ...]) -> str:
-    """Return a concept's text with one slot filled, in the plural where the text counts.
-
-    >>> fill_slot("Number of {x} for the {entity}.", "{x}", ("sales", "order"))
-    'Number of sales orders for the {entity}.'
-    """
-    many = printed((*filling[:-1], plural(filling[-1])))
-    text = _COUNTED.sub(lambda match: match.group(0).replace(slot, many), text)
-    return text.replace(slot, printed(filling))
-
-
-def _said(concept: Concept, thing: str, slot: str = "", filling: tuple[str, ...] = ()) -> str:
+def _said(
+    concept: Concept,
+    entity: Sequence[str],
+    slot: str = "",
+    filling: tuple[str, ...] = (),
+    things: Collection[str] = (),
+) -> str:
     """Return a concept's text about an entity; one that begins with a slot gets its capital here.
 
-    >>> _said(Concept((), "{entity} as sold."), "order item")
+    >>> _said(Concept((), "{entity} as sold."), ("order", "item"))
     'Order item as sold.'
     """
-    text = fill_slot(concept.text, slot, filling) if slot else concept.text
-    text = text.replace("{entity}", thing)
+    text = concept.text
+    if slot and concept.told:
+        text = fill_slot(text, slot, filling)
+    elif slot:
+        text = slot_text(text, slot, filling, entity, things)
+    text = _TWICE.sub(r"\1", text.replace("{entity}", printed(entity)))
     return text[:1].upper() + text[1:] if concept.text.startswith("{") else text
 
 
@@ -246,7 +259,7 @@ def lexicon() -> Lexicon:
     """Return the dictionary that comes with the package, read once."""
     folder = files("docgen_plugin").joinpath("lexicon")
     concepts = tuple(
-        Concept(tuple(row["names"]), row["text"], tuple(row["types"]))
+        Concept(tuple(row["names"]), row["text"], tuple(row["types"]), only=row.get("only", ""))
         for row in map(json.loads, folder.joinpath("concepts.jsonl").read_text("utf-8").splitlines())
     )
     entities = {

@@ -29,7 +29,6 @@ __all__ = [
     "BELYING",
     "composed_grain",
     "openings",
-    "plain_text",
     "plain_words",
     "speakable",
     "stem_forms",
@@ -282,45 +281,6 @@ def _unlisted(items: str, table: Table, entity: tuple[str, ...]) -> str:
             return item or "nothing"
         seen.add(item)
     return ""
-
-
-def plain_text(table: Table, column: Column) -> str:
-    """Return the least that can be said of a column with a telling name: its words written out, in the frame of its type.
-
-    >>> table = Table("t", "pumps", columns=(Column("seal_chk_dt", "date"), Column("bypass", "boolean")))
-    >>> [plain_text(table, column) for column in table.columns]
-    ['Date of the seal check of the pump.', 'True when bypass applies to the pump.']
-    """
-    words, entity, kind = (
-        name_words(own_name(table, column)),
-        printed(entity_words(table.name)),
-        family(column.type),
-    )
-    known = [word for word in words if word.isalpha() or word.isdigit()]
-    while len(known) > 1 and known[-1] in _FRAMED.get(kind, ()):
-        known = known[:-1]
-    while len(known) > 1 and known[0] in ("is", "has", "the"):
-        known = known[1:]
-    said = printed(known)
-    if not said or said == entity:
-        return ""
-    if kind == "bool":
-        return f"True when {said} applies to the {entity}."
-    if kind in ("date", "ts"):
-        return f"{'Date' if kind == 'date' else 'Date and time'} of the {said} of the {entity}."
-    if words[-1:] == ("id",) and len(known) > 1:
-        return f"Identifier of the {printed(known[:-1])} of the {entity}."
-    if kind == "int" and any(word != singular(word) for word in (known[0], known[-1])):
-        return f"Number of {said} of the {entity}."
-    return f"{said[0].upper()}{said[1:]} of the {entity}."
-
-
-# the words that a type's frame says already
-_FRAMED = {
-    "bool": ("flag", "indicator", "status"),
-    "date": ("date", "on", "at", "day", "time"),
-    "ts": ("date", "time", "timestamp", "at", "on", "datetime"),
-}
 
 
 def composed_grain(table: Table) -> str:

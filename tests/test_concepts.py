@@ -87,3 +87,55 @@ def test_yes_or_no_needs_a_type_or_a_name_that_asks(name, sql_type, text):
     match = lexicon().match(Table("orders", "orders", columns=(column,)), column)
     found = match.text if match else None
     assert found == text if text else not (found or "").startswith("True when")
+
+
+SLOTS = [
+    ("resumes", "photo_uploaded_at", "timestamp", "Date and time when the photo of the resume was uploaded."),
+    ("resumes", "lease_expired_at", "timestamp", "Date and time when the lease of the resume expired."),
+    ("barges", "has_gun_safe", "boolean", "True when the barge has a gun safe."),
+    ("barges", "is_night_ferry", "boolean", "True when the barge is a night ferry."),
+    ("barges", "hull_checked_by", "uuid", "Identifier of the user who checked the hull of the barge."),
+    ("barges", "log_written_by", "text", "Person by whom the log of the barge was written."),
+    ("survey_answers", "survey_end_date", "date", "Date on which the survey ends."),
+    (
+        "barges",
+        "ferry_amount_home_currency",
+        "numeric",
+        "Amount of the ferry for the barge, in the home currency.",
+    ),
+    ("barges", "valid_start_date", "date", None),  # no thing starts: see test_frames
+    ("barges", "charged_through_date", "date", None),
+    ("barges", "mooring_code", "text", None),  # a code for mooring identifies no mooring
+    ("barges", "booking_code", "text", "Code that identifies the booking that the barge refers to."),
+    ("barges", "tail_number", "text", None),  # no number of a tail
+    ("barges", "dim_harbor_id", "int", "Identifier of the harbor that the barge refers to."),
+    ("fct_barges", "fct_barges_id", "int", "Unique identifier of the barge."),
+    ("barges", "harbor_key", "text", "Key that identifies the harbor that the barge refers to."),
+]
+
+
+@pytest.mark.parametrize(("table", "name", "sql_type", "text"), SLOTS)
+def test_a_slot_takes_the_words_that_fit(table, name, sql_type, text):
+    column = Column(name, sql_type)
+    match = lexicon().match(Table(table, table, columns=(column,)), column)
+    assert (match.text if match else None) == text
+
+
+OF_SOME_THINGS = [
+    ("suppliers", "email", "text", "Email address at which the supplier can be reached."),
+    ("barges", "email", "text", "Email address recorded for the barge."),
+    ("barges", "first_name", "text", "First name of the person to whom the barge relates."),
+    ("visits", "date", "date", "Date of the visit."),
+    ("barges", "date", "date", "Date recorded for the barge."),
+    ("barges", "person_id", "int", "Identifier of the person that the barge refers to."),
+    ("people", "person_id", "int", "Unique identifier of the person."),
+    ("barges", "modifier", "int", "Identifier of the user who last modified the barge."),
+]
+
+
+@pytest.mark.parametrize(("table", "name", "sql_type", "text"), OF_SOME_THINGS)
+def test_what_holds_for_some_things_is_not_said_of_others(table, name, sql_type, text):
+    column = Column(name, sql_type)
+    match = lexicon().match(Table(table, table, columns=(column,)), column)
+    assert match is not None
+    assert match.text == text

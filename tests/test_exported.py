@@ -44,6 +44,7 @@ PINNED = {
     "docgen_plugin.dialect": ["Dialect", "Tokens", "asked_units"],
     "docgen_plugin.errors": ["ConfigError", "DocgenError", "LedgerError", "ModelError", "SourceError", "WriteError"],
     "docgen_plugin.files": ["digest", "replace_file"],
+    "docgen_plugin.frames": ["plain_text"],
     "docgen_plugin.freshness": ["Turn", "WRITTEN_OVER", "fingerprint", "judge", "same_evidence", "same_text"],
     "docgen_plugin.generate": ["Answer", "Generator", "TableRequest", "load"],
     "docgen_plugin.gguf_header": ["Value", "check_file", "read_header"],
@@ -56,6 +57,10 @@ PINNED = {
         "HubFile", "HubReference", "SCHEME", "cached", "fetch", "held", "look", "parse", "upload",
     ],
     "docgen_plugin.inherit": ["Accepted", "DISAGREE", "Found", "Hint", "evidence", "inherited", "reference_of"],
+    "docgen_plugin.kinds": [
+        "PREPOSITIONS", "acts_itself", "article", "is_adjective", "is_asking_verb", "is_named_action", "is_noun",
+        "is_noun_phrase", "is_occasion", "is_participle", "is_party", "is_plural", "is_predicate", "is_verb",
+    ],
     "docgen_plugin.ledger_pages": [
         "Filter", "GROUPS", "ORDERS", "bookmark", "conditions", "page_query", "tally_query",
     ],
@@ -114,6 +119,7 @@ PINNED = {
     ],
     "docgen_plugin.review.web": ["application"],
     "docgen_plugin.selection": ["chosen_tables", "is_selected", "require_choice", "resolved"],
+    "docgen_plugin.slots": ["LIKELY", "fill_slot", "happening", "printed", "qualified", "slot_text", "takes"],
     "docgen_plugin.sources": ["read_catalog", "shown", "write"],
     "docgen_plugin.store": ["Decision", "Event", "Filter", "Ledger", "Page", "Row"],
     "docgen_plugin.text_quality": ["FAULTS", "Fault", "find_fault"],

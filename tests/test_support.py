@@ -2,7 +2,7 @@ import pytest
 
 from docgen_plugin.claims import Evidence, neighbours
 from docgen_plugin.model import Column, Table
-from docgen_plugin.support import composed_grain, plain_text, unsupported
+from docgen_plugin.support import composed_grain, unsupported
 
 TABLE = Table(
     "order_items",
@@ -54,20 +54,3 @@ def test_a_hint_supports_its_words():
 def test_composed_grain():
     assert composed_grain(TABLE) == "One row per order item, with its order, quantity and unit price."
     assert composed_grain(Table("t", "kilns", columns=(Column("x7"), Column("attr_1")))) == ""
-
-
-PLAIN = [
-    ("fm_fee_usd", "numeric(12,2)", "Fee USD of the franchise month."),
-    ("fm_visits_missed", "integer", "Number of visits missed of the franchise month."),
-    ("fm_closed", "boolean", "True when closed applies to the franchise month."),
-    ("fm_audit_dt", "date", "Date of the audit of the franchise month."),
-    ("fm_owner_id", "text", "Identifier of the owner of the franchise month."),
-    ("franchise_month", "text", ""),  # nothing but the table's own name
-]
-
-
-@pytest.mark.parametrize(("name", "sql_type", "text"), PLAIN)
-def test_the_least_that_a_name_says(name, sql_type, text):
-    columns = tuple(Column(one, kind) for one, kind, _ in PLAIN)
-    table = Table("t", "franchise_month", columns=columns)
-    assert plain_text(table, Column(name, sql_type)) == text

@@ -251,6 +251,8 @@ class _TableWriter:
     def _concept_column(self) -> Column:
         draw = self.draw
         concept = draw.choice(self.concepts)
+        while not concept.suits(self.thing):
+            concept = draw.choice(self.concepts)
         kind = draw.choice(concept.types or ("text",))
         # one name, the first most often: variants are rarer in the wild too
         name = concept.names[0] if draw.random() < 0.5 else draw.choice(concept.names)
