@@ -135,6 +135,24 @@ def test_from_served_texts_to_curves(tmp_path):
     )
     assert made.exit_code == 0, made.output
     rows = json.loads(key.read_text())
+    again, other = tmp_path / "again", tmp_path / "again.json"
+    more = [
+        "rate",
+        "make",
+        "--data",
+        str(data),
+        "--without",
+        str(key),
+        "--key",
+        str(other),
+        "--out",
+        str(again),
+    ]
+    assert CliRunner().invoke(train, more, catch_exceptions=False).exit_code == 0
+    seen, fresh = (
+        {row["table"].split("#")[0] for row in told} for told in (rows, json.loads(other.read_text()))
+    )
+    assert not seen & fresh
     for rater in ("alder", "birch"):
         lines = [f"{row['row']},{'accept' if row['confidence'] > 0.4 else 'edit'}" for row in rows]
         (tmp_path / f"{rater}.csv").write_text("\n".join(["row,verdict", *lines]))

@@ -22,19 +22,31 @@ def rate() -> None:
 @click.option("--model", default="", help="A GGUF; empty is the embedded model.")
 @click.option("--tables", default=400, show_default=True, help="Tables to serve and to draw from.")
 @click.option("--rows", default=480, show_default=True)
+@click.option("--without", multiple=True, type=FILE, help="A key: none of its tables are drawn again.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--key", type=OUT, required=True, help="Where the key goes: out of the raters' sight.")
 @click.option("--out", type=FOLDER, required=True, help="The raters' folder: ratings.csv, tables.md.")
-def make(data: Path, model: str, tables: int, rows: int, seed: int, key: Path, out: Path) -> None:
+def make(
+    data: Path,
+    model: str,
+    tables: int,
+    rows: int,
+    without: tuple[Path, ...],
+    seed: int,
+    key: Path,
+    out: Path,
+) -> None:
     """Serve texts for documented tables and draw rows of every origin and confidence for the raters."""
     from docgen_plugin.config import Config
     from docgen_plugin.generate import load
     from docgen_training.evaluate import sample_tables
-    from docgen_training.ratings import draw_rows, write_sheet
+    from docgen_training.ratings import draw_rows, read_rows, write_sheet
     from docgen_training.records import read_records
     from docgen_training.systems import served
 
-    chosen = sample_tables(read_records(data), tables, seed)
+    seen = {row.table.rpartition("#")[0] for path in without for row in read_rows(path)}
+    fresh = (record for record in read_records(data) if record.table.key not in seen)
+    chosen = sample_tables(fresh, tables, seed)
     generator = load(model, Config())
     try:
         drawn = draw_rows(chosen, served(generator, chosen, Config()), rows, seed)
