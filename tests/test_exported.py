@@ -105,6 +105,7 @@ PINNED = {
     ],
     "docgen_plugin.review.access": ["Gate", "Guard", "digest_of", "new_token", "read_reviewers"],
     "docgen_plugin.review.desk": ["Desk", "Meant", "Outcome", "Shown", "Written"],
+    "docgen_plugin.review.filters": ["KEYS", "ORIGINS", "parse", "spoken", "within"],
     "docgen_plugin.review.ledgers": ["Ledgers"],
     "docgen_plugin.review.models": ["Models"],
     "docgen_plugin.review.server": [
