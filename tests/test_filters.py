@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from docgen_plugin.errors import ConfigError
 from docgen_plugin.ledger_pages import Filter
-from docgen_plugin.model import STATES, Table
-from docgen_plugin.review.filters import KEYS, ORIGINS, parse, spoken, within
+from docgen_plugin.model import STATES
+from docgen_plugin.review.filters import KEYS, ORIGINS, parse, spoken
 from tests.hostile import HOSTILE
 
 READ = {
@@ -130,11 +130,3 @@ def test_any_text_is_a_filter_or_one_line(text):
     except ConfigError:
         return
     assert parse(spoken(wanted)) == wanted
-
-
-def test_globs_over_tables_become_their_keys():
-    tables = [Table("s.orders", "orders", schema="s"), Table("s.lines", "lines", schema="s")]
-    assert within(parse("table:ord*"), tables).tables == ("s.orders",)
-    assert within(parse("words"), tables) == parse("words")
-    with pytest.raises(ConfigError, match="no table matches 'x\\*'"):
-        within(parse("table:x*"), tables)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import pexpect
 import pytest
 
 from docgen_plugin.model import Column, ColumnRef, ForeignKey, Lineage, Table
+from docgen_plugin.review import keyboard
 from docgen_plugin.store import Decision, Ledger
 from tests.fakes import FakeModel, Shop, registered
 from tests.test_cli import docgen
+from tests.windows import Window, shop_program
 
-ROOT = Path(__file__).parent.parent
 ORDERS = Table(
     "s.orders",
     "orders",
@@ -28,6 +27,7 @@ ORDERS = Table(
     ),
 )
 LINES = Table("s.lines", "lines", schema="s", columns=(Column("qty", "int"),))
+TABLES = (ORDERS, LINES)
 PLACES = [ColumnRef("s.orders", column.name) for column in ORDERS.columns]
 REF, BUYER, OPAQUE, STATE = PLACES
 TABLE, QTY = ColumnRef("s.lines"), ColumnRef("s.lines", "qty")
@@ -179,18 +179,19 @@ def test_select_narrows_and_an_empty_review_says_so(shop):
 
 
 def test_a_decision_of_someone_else_meanwhile_stands(shop, monkeypatch):
-    from docgen_plugin.review import terminal
-
-    def read(prompt):
+    def command(keyboard, prompt):
         row = found(REF)
         if row.suggestion.state != "suggested":
-            return "q"
+            return "q", ""
         with Ledger(Path(".docgen") / "ledger.db") as other:
             other.decide("shop", [Decision(row, "rejected", "bob")])
-        return "y"
+        return "y", ""
 
-    monkeypatch.setattr(terminal, "_read", read)
-    assert "someone else decided" in review()
+    monkeypatch.setattr(keyboard.Lines, "command", command)
+    shown = review()
+    told = "s.orders.order_ref: changed meanwhile, it is rejected by bob now; yours was not kept"
+    assert told in " ".join(shown.split())
+    assert shown.index("-- buyer") > shown.index("changed meanwhile")
     assert states()[REF] == "rejected"
 
 
@@ -201,77 +202,33 @@ def test_narrow_terminals_are_not_overrun(shop, monkeypatch):
     assert max(map(len, review("s", "s", "q").splitlines())) <= 80
 
 
-PROGRAM = """
-import sys
-sys.path.insert(0, {root!r})
-from docgen_plugin.cli import main
-from docgen_plugin.plugins import manager
-from tests.fakes import FakeModel, Shop
-from tests.test_review import LINES, ORDERS
-manager().register(Shop(ORDERS, LINES))
-manager().register(FakeModel())
-main(["review", "shop"])
-"""
+@pytest.fixture
+def window(shop, tmp_path):
+    """Open windows on a review of the shop; each is ended by the test."""
+    program = shop_program("tests.test_review", "TABLES", "review", "shop")
 
+    def opened(*options, **environment):
+        made = Window(
+            [*program[:-1], program[-1].replace("'shop']", f"'shop', *{list(options)!r}]")],
+            tmp_path,
+            **environment,
+        )
+        made.wait("(1 of ")
+        return made
 
-def spawn(tmp_path, **environment):
-    child = pexpect.spawn(
-        sys.executable,
-        ["-c", PROGRAM.format(root=str(ROOT))],
-        cwd=str(tmp_path),
-        env={"PATH": "/usr/bin:/bin", "TERM": "xterm", "LANG": "C.UTF-8", **environment},
-        dimensions=(24, 80),
-        encoding="utf-8",
-        timeout=60,
-    )
-    child.expect_exact("[y,n,e,s,a,q,?] ")
-    return child
+    return opened
 
 
 @pytest.mark.slow
-def test_in_a_terminal_with_inline_editing(shop, tmp_path):
-    child = spawn(tmp_path)
-    child.sendline("y")
-    child.expect_exact("-- buyer")
-    child.expect_exact("[y,n,e,s,a,q,?] ")
+def test_in_a_terminal_with_inline_editing(window):
+    one = window()
+    one.press("y", "-- buyer")
     assert states()[REF] == "accepted"  # kept before the next answer
-    child.sendline("e")
-    child.expect_exact("recorded for the order.")  # the old text is there to be changed
-    child.sendline(" Sometimes.")
-    child.expect_exact("-- x7")
-    child.sendintr()
-    child.expect_exact("docgen: interrupted")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 130
+    one.press("e", "new text: The buyer as recorded for the order.")  # the old text is there to be changed
+    one.press(" Sometimes.\r", "-- x7")
+    one.child.sendintr()
+    assert one.end() == 130
+    assert "docgen: interrupted" in one.text
     edited = found(BUYER).suggestion
     assert (edited.state, edited.text) == ("edited", "The buyer as recorded for the order. Sometimes.")
-
-
-@pytest.mark.slow
-def test_in_a_terminal_with_an_editor(shop, tmp_path):
-    editor = tmp_path / "editor.sh"
-    editor.write_text('#!/bin/sh\nprintf "Words of the editor.\\n" > "$1"\n', encoding="utf-8")
-    editor.chmod(0o755)
-    child = spawn(tmp_path, VISUAL=str(editor))
-    child.sendline("e")
-    child.expect_exact("-- buyer")
-    child.expect_exact("[y,n,e,s,a,q,?] ")
-    child.sendline("q")
-    child.expect_exact("1 edited")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
-    assert found(REF).suggestion.text == "Words of the editor."
-
-
-@pytest.mark.slow
-def test_an_editor_that_cannot_be_used_is_named_and_the_question_stays(shop, tmp_path):
-    child = spawn(tmp_path, EDITOR="no-such-editor")
-    child.sendline("e")
-    child.expect_exact("the editor could not be used")
-    child.expect_exact("[y,n,e,s,a,q,?] ")
-    child.sendline("q")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert states()[REF] == "suggested"
+    assert (one.scrolled, one.strange) == (0, "")

@@ -10,17 +10,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 from types import MappingProxyType
 
 from docgen_plugin.errors import ConfigError
 from docgen_plugin.ledger_pages import Filter
-from docgen_plugin.model import STATES, Table
-from docgen_plugin.selection import is_selected
+from docgen_plugin.model import STATES
 
-__all__ = ["KEYS", "ORIGINS", "parse", "spoken", "within"]
+__all__ = ["KEYS", "ORIGINS", "parse", "spoken"]
 
 ORIGINS = ("generated", "composed", "inherited", "reused", "unclear")
 KEYS = ("state", "origin", "model", "confidence", "table", "folder", "owner")
@@ -181,17 +179,3 @@ def _bound(number: float, least: bool) -> str:
 
 def _below(number: float) -> float:
     return math.nextafter(number, -math.inf)
-
-
-def within(wanted: Filter, tables: Iterable[Table]) -> Filter:
-    """Return a filter with the keys of the tables that its globs mean, those of some tables.
-
-    Raises:
-        ConfigError: when they mean none.
-    """
-    if not wanted.tables:
-        return wanted
-    keys = tuple(table.key for table in tables if is_selected(table, "", wanted.tables))
-    if not keys:
-        raise ConfigError(f"filter table: no table matches {', '.join(map(repr, wanted.tables))}")
-    return replace(wanted, tables=keys)
