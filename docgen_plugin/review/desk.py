@@ -196,7 +196,8 @@ class Desk:
                 if text == row.suggestion.text:
                     state = "accepted"
             now = row.suggestion.state
-            if state == now or (state == "accepted" and now == "edited"):
+            # an edited text may be edited again; the same words are taken for accepting it, above
+            if (state == now and state != "edited") or (state == "accepted" and now == "edited"):
                 return Outcome(0, f"{ref}: {now} already")
             if state not in _MAY_BECOME.get(now, ()):
                 return Outcome(0, f"{ref}: is {now}, and cannot be {state} any more")

@@ -160,9 +160,10 @@ class Keys(Lines):
             at = min(at, len(parts) - 1)
             self.draw(parts[at])
             last = at == len(parts) - 1
-            forth = "back to the review" if last else "on"
-            more = f", k back, page {at + 1} of {len(parts)}" if len(parts) > 1 else ""
-            key = self.command(f"-- any key: {forth}, q done{more} "[: self.cells])
+            where = f"page {at + 1} of {len(parts)}: " if len(parts) > 1 else ""
+            key = self.command(
+                f"-- {where}any key {'leaves' if last else 'on'}, k back, q leaves "[: self.cells]
+            )
             if key is None or key[0] in ("q", "\x1b") or (last and key[0] not in ("k", "p", RESIZED)):
                 return
             at = max(0, at - 1) if key[0] in ("k", "p") else at + (key[0] != RESIZED)

@@ -88,9 +88,9 @@ def wrapped(text: str, cells: int, lead: str = "") -> list[str]:
     return [lead + one for one in [*lines, line]] if line or lines else [lead.rstrip()]
 
 
-def _capped(lines: list[str], most: int, lead: str) -> list[str]:
+def _capped(lines: list[str], most: int, cells: int, lead: str = _INDENT) -> list[str]:
     """Return lines, those beyond the most replaced by one that says so."""
-    return lines if len(lines) <= most else [*lines[: max(0, most - 1)], f"{lead}{_MORE}"]
+    return lines if len(lines) <= most else [*lines[: max(0, most - 1)], clipped(f"{lead}{_MORE}", cells)]
 
 
 def table_lines(table: Table, cells: int) -> Iterator[str]:
@@ -110,7 +110,7 @@ def place_lines(shown: PlaceShown, cells: int) -> Iterator[list[str]]:
     place = "the table itself" if column is None else visible(column.name)
     tail = f"  ({shown.position})"
     yield [f"-- {clipped(place, cells - 3 - len(tail))}{tail}"]
-    facts = _facts(column) if column is not None else ""
+    facts = _facts(column, suggestion.evidence) if column is not None else ""
     yield wrapped(facts, cells, _INDENT) if facts else []
     origin = f"{suggestion.origin}, confidence {suggestion.confidence:.2f}"
     if suggestion.state != "suggested":
@@ -122,7 +122,8 @@ def place_lines(shown: PlaceShown, cells: int) -> Iterator[list[str]]:
     yield wrapped(suggestion.text, cells, " > ")
 
 
-def _facts(column: Column) -> str:
+def _facts(column: Column, evidence: str) -> str:
+    """Return what the catalog says of a column, but for what the evidence says as well."""
     facts = [column.type]
     facts += ["primary key"] if column.primary_key else []
     facts += ["unique"] if column.unique and not column.primary_key else []
@@ -139,13 +140,14 @@ def _facts(column: Column) -> str:
         inputs = ", ".join(map(str, lineage.inputs[:_INPUTS_SHOWN]))
         derived = lineage.kind == "derived"
         made = f": {lineage.expression}" if lineage.expression else ""
-        facts.append(f"computed from {inputs}{made}" if derived else f"from {inputs}")
+        told = f"computed from {inputs}{made}" if derived else f"from {inputs}"
+        facts += [told] if told not in evidence else []
     return ", ".join(fact for fact in facts if fact)
 
 
 def composed(shown: PlaceShown, cells: int, rows: int, notes: Sequence[str] = ()) -> list[str]:
     """Return a whole screen of at most so many rows: the table, some of its columns, the place, and notes below."""
-    head = _capped(list(table_lines(shown.table, cells)), 3, _INDENT)
+    head = _capped(list(table_lines(shown.table, cells)), 3, cells)
     if shown.filtered:
         head.append(clipped(f"{_INDENT}filter: {visible(shown.filtered)}", cells))
     said = [line for note in notes for line in wrapped(note, cells)]
@@ -153,17 +155,19 @@ def composed(shown: PlaceShown, cells: int, rows: int, notes: Sequence[str] = ()
     small = rows < 16
     groups = [
         name,
-        _capped(facts, 1 if small else 3, _INDENT),
-        _capped(origin, 1 if small else 2, _INDENT),
-        _capped(evidence, 1 if small else 2, _INDENT),
-        _capped(standing, 1 if small else 3, _INDENT),
+        _capped(facts, 1 if small else 3, cells),
+        _capped(origin, 1 if small else 2, cells),
+        _capped(evidence, 1 if small else 2, cells),
+        _capped(standing, 1 if small else 3, cells),
     ]
     about = [line for group in groups for line in group]
     said = said[: max(0, rows - len(name) - 1)]
     room = rows - len(about) - len(said)
     if room < len(head) + min(2, len(text)):
         head = head[: max(0, room - min(2, len(text)))]
-    text = _capped(text, max(1, room - len(head)), " > ")
+    free = room - len(head)
+    # of a long text so much that some columns have room beside it
+    text = _capped(text, max(1, free // 2, free - _FEWEST_AROUND - 4), cells, " > ")
     around = _around(shown, cells, room - len(head) - len(text) - 2)
     between = [""] if around else []
     return [*head, *between, *around, *between, *about, *text, *said][:rows]
@@ -183,6 +187,7 @@ def _around(shown: PlaceShown, cells: int, rows: int) -> list[str]:
     for column in listed:
         mark = ">" if current is not None and column.name == current.name else " "
         state = shown.states.get(column.name) or ("documented" if column.description.strip() else "")
+        state = "open" if state == "suggested" else state
         name = clipped(visible(column.name), width)
         line = f" {mark} {name}{' ' * (width - cell_len(name))}  {state:10}  {visible(column.type)}"
         lines.append(clipped(line.rstrip(), cells))
@@ -196,7 +201,8 @@ def history_lines(events: Sequence[Event], cells: int) -> list[str]:
         parts = [f"{event.happened_at:%Y-%m-%d %H:%M} UTC  {event.new_state}"]
         parts += [f"by {event.who}"] if event.who else []
         parts += [f"(with others, {event.batch[:8]})"] if event.batch else []
-        parts += [f"from {event.model}, {event.origin}"] if event.model else []
+        parts += [f"as {event.origin}"] if event.origin else []
+        parts += [f"by {event.model}"] if event.model else []
         parts += [f"- {event.why}"] if event.why else []
         lines += wrapped(" ".join(parts), cells)
         if event.new_text is not None:

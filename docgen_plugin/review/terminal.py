@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from docgen_plugin.console import count, visible, working
-from docgen_plugin.errors import DocgenError, LedgerError
+from docgen_plugin.errors import ConfigError, DocgenError, LedgerError
 from docgen_plugin.model import ColumnRef
 from docgen_plugin.review import screen
 from docgen_plugin.review.desk import Desk, Outcome
@@ -22,23 +22,25 @@ __all__ = ["REASONS", "review"]
 REASONS = ("wrong", "says no more than the name", "too vague", "claims what nothing shows", "badly worded")
 _HELP = """\
 y - accept this suggestion
-n - reject it, with a reason if you like; nothing is suggested here again until the column changes
+n - reject it, with a reason if you like; it comes again when the column changes
 e - edit the text, in $VISUAL or $EDITOR when one is set
 u - undo what you did last, a bulk action as one; again for the one before
-s - skip it for now (j and the arrow down too); p or k goes back
+s - skip it for now (j and the arrow down too)
+p - back to the one before (k and the arrow up too)
 a - accept this and all that is left of this table, what is unclear left out
-A - accept all that the filter leaves above a confidence, asks with the number first
-/ - filter: state:open origin:generated confidence:>0.8 owner:finance folder:models/marts
-    table:stg_* and words to search for, in any order; empty for all again
+A - accept all of the filter above a confidence; asks with the number first
+/ - filter: state:open origin:generated confidence:>0.8 owner:finance
+    folder:models/marts table:stg_* and words to search for; empty for all
 r - another text from the model, with a hint of yours
 c - context: exactly what the model is given
 h - history of this place
 v - the whole of it, when something did not fit
 q - quit; what is decided is kept, the rest waits
 ? - show this help
-typed by the line, what belongs to a letter stands behind it: n too vague, A 0.8, r hint, /words"""
+By the line, what belongs to a letter stands behind it: n too vague, A 0.8,
+r hint, e words, /words."""
 _LINE_PROMPT = "[y,n,e,u,s,p,a,A,/,r,c,h,v,q,?] "
-_KEY_PROMPT = "y accept n reject e edit u undo s skip p back a table / filter ? keys q quit "
+_KEY_PROMPT = "y accept, n reject, e edit, u undo, s skip, a table, / filter, ? keys, q quit "
 _END_PROMPT = "that was the last: p back, u undo, / filter, q quit "
 _ACCEPTABLE = ("suggested", "rejected")
 _BARE = frozenset("yuspkjachvq?")  # what takes nothing behind the letter
@@ -90,7 +92,7 @@ class _Session:
         """Act on one answer, asking again while it is none; return whether to go on."""
         while True:
             answer = self.keyboard.command(self._prompt(row))
-            if answer is None or answer[0].lower() == "q":
+            if answer is None or (answer[0].lower() == "q" and not answer[1]):
                 return False
             try:
                 if self._act(*answer, row):
@@ -131,7 +133,7 @@ class _Session:
                 self.notes.append("this is the first")
                 return False
             case "?":
-                self.keyboard.read(_HELP.splitlines() if self.keyboard.whole_screen else [_HELP])
+                self.keyboard.read(_HELP.splitlines())
                 return False
         if row is None:
             return False
@@ -153,7 +155,7 @@ class _Session:
         if self.keyboard.whole_screen:
             self.notes.append("? shows the keys")
         else:
-            self.keyboard.draw([_HELP])
+            self.keyboard.read(_HELP.splitlines())
         return False
 
     def _row(self) -> Row | None:
@@ -176,7 +178,7 @@ class _Session:
                 found = list(ledger.rows(self.desk.name, [table.key]))
             states = {one.suggestion.ref.column: one.suggestion.state for one in found}
         standing = self.desk.shown.catalog.description(ref) or ""
-        filtered = spoken(self.walk.wanted) if self.walk.wanted != self.base else ""
+        filtered = self._said(self.walk.wanted) if self.walk.wanted != self.base else ""
         position = f"{self.walk.position:,} of {self.walk.total:,}"
         return screen.PlaceShown(table, row, standing, position, states, filtered)
 
@@ -300,19 +302,18 @@ class _Session:
             if asked is None:
                 return True
             typed = asked.strip()
-        wanted = replace(self.walk.wanted, states=("suggested",))
-        if typed:
-            least = parse(f"confidence:{typed}")
-            lowest = max(wanted.min_confidence or 0.0, least.min_confidence or 0.0)
-            wanted = replace(wanted, min_confidence=lowest)
+        wanted = self._open(typed)
         with working("looking through the suggestions"), self.desk.ledgers.lent() as ledger:
             found = list(self.scope.every(ledger, wanted))
             rows = [row for row in found if _is_clear(row)]
         left = f"; {len(found) - len(rows):,} unclear are left" if len(rows) < len(found) else ""
+        narrowed = spoken(replace(wanted, states=()))
+        meant = f"is meant by {narrowed}" if narrowed else "is left"
         if not rows:
-            self.notes.append(f"nothing open is meant by {spoken(wanted)}{left}")
+            self.notes.append(f"nothing open {meant}{left}")
             return False
-        question = f"accept {count(len(rows), 'open suggestion')} of {visible(spoken(wanted))}{left}?"
+        all_of = f"of {narrowed}" if narrowed else "of all tables"
+        question = f"accept {count(len(rows), 'open suggestion')} {all_of}{left}?"
         asking = "y accepts them, anything else leaves them "
         if self.keyboard.choose(self._wrapped(question), asking) != "y":
             self.notes.append("nothing was accepted")
@@ -322,6 +323,20 @@ class _Session:
         here = self.walk.here
         return self._next() if here is not None and here in self.decided else True
 
+    def _open(self, least: str) -> Filter:
+        """Return the filter held to what is open and has at least this confidence."""
+        if "suggested" not in self.walk.wanted.states:
+            raise ConfigError(
+                f"A accepts what is open, and the filter leaves that out: {spoken(self.walk.wanted)}"
+            )
+        wanted = replace(self.walk.wanted, states=("suggested",))
+        if not least:
+            return wanted
+        asked = parse(f"confidence:{least}")
+        if asked.min_confidence is None or asked.max_confidence is not None or asked.search:
+            raise ConfigError(f"A takes the least confidence, such as 0.8, and not {least!r}")
+        return replace(wanted, min_confidence=max(wanted.min_confidence or 0.0, asked.min_confidence))
+
     def _took(self, outcome: Outcome) -> None:
         self.decided.update((ref, "accepted") for ref in outcome.places)
         if outcome.places or "meanwhile" in outcome.says:
@@ -329,7 +344,7 @@ class _Session:
 
     def _filter(self, typed: str) -> bool:
         if self.keyboard.whole_screen:
-            now = spoken(self.walk.wanted) if self.walk.wanted != self.base else ""
+            now = f"{self._said(self.walk.wanted)} " if self.walk.wanted != self.base else ""
             self._draw(self._row(), below=2)
             asked = self.keyboard.line("filter: ", now)
             if asked is None:
@@ -340,10 +355,14 @@ class _Session:
             wanted = replace(wanted, states=self.base.states)
         walk = Walk(self.scope, self.desk.ledgers, wanted, self.decided)
         if walk.here is None:
-            self.notes.append(f"no suggestion is meant by {spoken(wanted)}; the filter stays as it was")
+            self.notes.append(f"no suggestion is meant by {self._said(wanted)}; the filter stays as it was")
             return False
         self.walk, self.table = walk, ""
         return True
+
+    def _said(self, wanted: Filter) -> str:
+        """Return a filter in words, its states left out where they are the review's own."""
+        return spoken(replace(wanted, states=() if wanted.states == self.base.states else wanted.states))
 
     def _again(self, row: Row, hint: str) -> bool:
         """Show another text of the model; taken, it is an edit of the reviewer's."""
@@ -358,8 +377,8 @@ class _Session:
             found = self.desk.models.alternative(self.desk.shown.catalog, ref, "", hint)
         head = [visible(str(ref))] if self.keyboard.whole_screen else []
         lines = [*head, *screen.alternative_lines(found, self.keyboard.cells)]
-        if not found.text:
-            self.notes += lines
+        if not found.text or found.text == row.suggestion.text:
+            self.notes += lines if not found.text else ["the model says the same again"]
             return False
         if self.keyboard.choose(lines, "t takes it as your edit, anything else leaves it ") != "t":
             self.notes.append("left as it was")
