@@ -10,6 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from docgen_plugin import store
+from docgen_plugin.ledger_rows import row_of
 from docgen_plugin.model import Column, ColumnRef, ForeignKey, Lineage, Suggestion, Table
 from docgen_plugin.review import keyboard
 from docgen_plugin.review.screen import PlaceShown, composed
@@ -414,8 +415,12 @@ def test_a_start_reads_one_table_and_not_the_ledger(tmp_path, monkeypatch):
     with registered(Shop(*many)), registered(FakeModel()):
         docgen("suggest", "shop")
         read = []
-        made = store.row_of
-        monkeypatch.setattr(store, "row_of", lambda found: read.append(1) or made(found))
+
+        def counted(found):
+            read.append(found)
+            return row_of(found)
+
+        monkeypatch.setattr(store, "row_of", counted)
         assert "(1 of 660)" in review("q")
         assert len(read) <= 3 * 11
 

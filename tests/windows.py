@@ -36,7 +36,7 @@ def shop_program(module: str, tables: str, *arguments: str, first: str = "") -> 
     return [sys.executable, "-c", text]
 
 
-class _Screen(pyte.Screen):  # type: ignore[misc]
+class _Screen(pyte.Screen):
     """A screen that counts the lines that were pushed out at its top."""
 
     scrolled = 0

@@ -13,6 +13,7 @@ import re
 from dataclasses import replace
 from difflib import get_close_matches
 from types import MappingProxyType
+from typing import Any
 
 from docgen_plugin.errors import ConfigError
 from docgen_plugin.ledger_pages import Filter
@@ -86,7 +87,8 @@ def _narrowed(wanted: Filter, key: str, value: str) -> Filter:
         for one in values:
             if one not in _KNOWN.get(key, values):
                 raise ConfigError(f"filter {key}: {one!r} is none of {', '.join(_KNOWN[key])}")
-        return replace(wanted, **{_LISTED[key]: values})
+        changed: dict[str, Any] = {_LISTED[key]: values}
+        return replace(wanted, **changed)
     if len(values) > 1:
         raise ConfigError(f"filter {key}: takes one value; put one that holds a comma in quotes")
     return replace(wanted, folder=values[0]) if key == "folder" else replace(wanted, owner=values[0])

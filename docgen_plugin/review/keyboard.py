@@ -264,7 +264,10 @@ def edited(keyboard: Lines, text: str) -> str | None:
     # a line cannot hold line ends, and a terminal would obey what else is not printable
     plain = "".join(char for char in " ".join(text.split()) if char.isprintable())
     line = keyboard.line("new text: ", plain)
-    return text if line is not None and line.strip() == plain else line and line.strip()
+    if line is None:
+        return None
+    typed = line.strip()
+    return text if typed == plain else typed
 
 
 def _prefilled(prompt: str, text: str) -> str | None:

@@ -280,7 +280,7 @@ class _Session:
         table = self.desk.shown.catalog.table(row.suggestion.ref.table)
         assert table is not None, "the walk goes through this catalog"
         with self.desk.ledgers.lent() as ledger:
-            found = self.scope.rows(ledger, table, self.walk.wanted)
+            found = self.scope.rows(ledger, [table], self.walk.wanted)
             rows = [one for one in found if one.suggestion.ref in behind]
             clear = [one for one in rows if _is_clear(one)]
             asked = [one for one in clear if one.suggestion.state in _ACCEPTABLE]

@@ -20,7 +20,8 @@ from docgen_plugin.store import Filter, Ledger, Row
 
 __all__ = ["Scope", "Walk"]
 
-_PAGE = 1000  # rows read at a time of a table
+_PAGE = 1000  # rows read at a time
+_TABLES_AT_ONCE = 100
 
 
 class Scope:
@@ -63,6 +64,8 @@ class Scope:
     def numbers(self, ledger: Ledger, wanted: Filter) -> dict[str, int]:
         """Return how many rows of each table a filter leaves, tables with none left out, in the catalog's order.
 
+        Where only some columns of a table are selected, it is the most that there can be.
+
         Raises:
             ConfigError: when the filter names tables and there are none of these.
             LedgerError: when the ledger cannot be read.
@@ -76,30 +79,34 @@ class Scope:
         for table in tables:
             number = found.get(table.key, 0)
             if number and not is_selected(table, "", self._select):
-                number = len(self.rows(ledger, table, wanted))
+                number = min(number, sum(self._selected(table, ref) for ref in table.refs()))
             if number:
                 numbers[table.key] = number
         return numbers
 
-    def rows(self, ledger: Ledger, table: Table, wanted: Filter) -> list[Row]:
-        """Return the rows of one table that a filter leaves, the table's own first, then its columns in their order.
+    def rows(self, ledger: Ledger, tables: Sequence[Table], wanted: Filter) -> list[Row]:
+        """Return the rows of some tables that a filter leaves, in the catalog's order, a table before its columns.
 
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        found: dict[str, Row] = {}
-        of_table, after = replace(wanted, tables=(table.key,)), ""
+        found: dict[ColumnRef, Row] = {}
+        of_tables, after = replace(wanted, tables=tuple(table.key for table in tables)), ""
         while True:
-            page = ledger.page(self.catalog.source, of_table, after=after, limit=_PAGE)
-            found.update((row.suggestion.ref.column, row) for row in page.rows)
+            page = ledger.page(self.catalog.source, of_tables, after=after, limit=_PAGE)
+            found.update((row.suggestion.ref, row) for row in page.rows)
             if not page.next:
                 break
             after = page.next
         return [
-            found[ref.column]
+            found[ref]
+            for table in tables
             for ref in table.refs()
-            if ref.column in found and is_selected(table, ref.column, self._select)
+            if ref in found and self._selected(table, ref)
         ]
+
+    def _selected(self, table: Table, ref: ColumnRef) -> bool:
+        return is_selected(table, ref.column, self._select)
 
     def every(self, ledger: Ledger, wanted: Filter) -> Iterator[Row]:
         """Yield all rows that a filter leaves, brought in line with the source before.
@@ -109,10 +116,10 @@ class Scope:
             LedgerError: when the ledger cannot be used.
         """
         self.refresh(ledger, self.named(wanted.tables))
-        for key in self.numbers(ledger, wanted):
-            table = self.catalog.table(key)
-            assert table is not None, "numbers are of the catalog's tables"
-            yield from self.rows(ledger, table, wanted)
+        numbers = self.numbers(ledger, wanted)
+        tables = [table for table in self.tables if table.key in numbers]
+        for start in range(0, len(tables), _TABLES_AT_ONCE):
+            yield from self.rows(ledger, tables[start : start + _TABLES_AT_ONCE], wanted)
 
 
 class Walk:
@@ -235,7 +242,7 @@ class Walk:
         table = self._scope.catalog.table(key)
         assert table is not None, "numbers are of the catalog's tables"
         self._scope.refresh(ledger, [table])
-        found = {row.suggestion.ref for row in self._scope.rows(ledger, table, self.wanted)}
+        found = {row.suggestion.ref for row in self._scope.rows(ledger, [table], self.wanted)}
         refs = [ref for ref in table.refs() if ref in found or ref in self._decided or ref == also]
         self._numbers[key] = len(refs)
         return refs, found
