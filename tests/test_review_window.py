@@ -135,7 +135,7 @@ def test_the_window_may_be_resized(opened):
     one.resize(60, 12)
     one.wait("c100")
     one.press("j", "-- c100  (102 of 301)")
-    one.wait("n reject")
+    one.wait("[y,n,e,u,s,p")  # the keys in few words where there is no room
     scrolled = one.scrolled
     one.resize(120, 30)
     one.press("j", "-- c101  (103 of 301)")

@@ -68,7 +68,7 @@ tables=(), folder='', owner='data team', search='tax rate')
 
 def _unknown(key: str, part: str) -> str:
     close = get_close_matches(key.lower(), KEYS, 1)
-    meant = f"did you mean {close[0]}:?" if close else f"there are {', '.join(f'{one}:' for one in KEYS)};"
+    meant = f"did you mean {close[0]}:?;" if close else f"there are {', '.join(f'{one}:' for one in KEYS)};"
     return f'filter: {key + ":"!r} is unknown; {meant} to search for it, put it in quotes: "{part}"'
 
 

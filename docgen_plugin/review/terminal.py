@@ -111,7 +111,10 @@ class _Session:
     def _prompt(self, row: Row | None) -> str:
         if not self.keyboard.whole_screen:
             return _LINE_PROMPT
-        return (_KEY_PROMPT if row is not None else _END_PROMPT)[: self.keyboard.cells]
+        cells = self.keyboard.cells
+        if row is None:
+            return _END_PROMPT[:cells]
+        return _KEY_PROMPT if len(_KEY_PROMPT) <= cells else _LINE_PROMPT[:cells]
 
     def _act(self, letter: str, rest: str, row: Row | None) -> bool:
         """Do what a letter says; return whether the screen is to be drawn anew, with the place that is then current."""
