@@ -345,6 +345,11 @@ def test_a_filter_narrows_and_a_bad_one_changes_nothing(shop):
     assert shown.count("-- order_ref  (1 of 6)") == 2
 
 
+def test_a_filter_counts_what_it_leaves_and_not_what_was_decided_before(shop):
+    shown = review("y", "n", "/s.orders", "y", "p", "q")
+    assert shown.count("-- x7  (1 of 2)") == 2
+
+
 def test_every_state_can_be_shown_and_only_what_can_be_is_decided(shop):
     review("y", "n", "q")
     docgen("apply", "shop")

@@ -5,7 +5,7 @@ The ledger is brought in line with the source table by table as the way comes to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
@@ -125,14 +125,17 @@ class Scope:
 class Walk:
     """A cursor over the places that a filter leaves; past the last one it stands nowhere."""
 
-    def __init__(self, scope: Scope, ledgers: Ledgers, wanted: Filter, decided: Container[ColumnRef]) -> None:
-        """Stand at the first place; `decided` are the places that one can go back to whatever they are by now.
+    def __init__(
+        self, scope: Scope, ledgers: Ledgers, wanted: Filter, decided: Collection[ColumnRef]
+    ) -> None:
+        """Stand at the first place; what becomes `decided` from now on can be gone back to, whatever it is by then.
 
         Raises:
             ConfigError: when the filter names tables and there are none of these.
             LedgerError: when the ledger cannot be used.
         """
         self._scope, self._ledgers, self._decided = scope, ledgers, decided
+        self._before = frozenset(decided)
         self.wanted = wanted
         with ledgers.lent() as ledger:
             self._numbers = scope.numbers(ledger, wanted)
@@ -175,7 +178,7 @@ class Walk:
                 row = ledger.row(self._scope.catalog.source, ref)
                 if row is not None and row.suggestion.state in self.wanted.states:
                     return
-                if ref not in self._decided:
+                if not self._is_done(ref):
                     told(f"passed over {ref}: {_now(row)}")
                 self._in += 1
         self._in = len(self._refs)
@@ -235,6 +238,9 @@ class Walk:
         self._at, self._refs, self._in = self._keys.index(ref.table), refs, refs.index(ref)
         return True
 
+    def _is_done(self, ref: ColumnRef) -> bool:
+        return ref in self._decided and ref not in self._before
+
     def _looked(
         self, ledger: Ledger, key: str, also: ColumnRef | None = None
     ) -> tuple[list[ColumnRef], set[ColumnRef]]:
@@ -243,7 +249,7 @@ class Walk:
         assert table is not None, "numbers are of the catalog's tables"
         self._scope.refresh(ledger, [table])
         found = {row.suggestion.ref for row in self._scope.rows(ledger, [table], self.wanted)}
-        refs = [ref for ref in table.refs() if ref in found or ref in self._decided or ref == also]
+        refs = [ref for ref in table.refs() if ref in found or self._is_done(ref) or ref == also]
         self._numbers[key] = len(refs)
         return refs, found
 
