@@ -13,6 +13,7 @@ from docgen_plugin import (
     cli_ledger,
     cli_metrics,
     cli_model,
+    cli_review,
     cli_source,
     cli_sync,
     demo,
@@ -103,6 +104,7 @@ def cli() -> None:
 for _command in (
     *cli_source.COMMANDS,
     *cli_ledger.COMMANDS,
+    *cli_review.COMMANDS,
     *cli_coverage.COMMANDS,
     *cli_metrics.COMMANDS,
     *cli_sync.COMMANDS,

@@ -1,17 +1,16 @@
-"""The verbs that decide on suggestions: review, accept; and status."""
+"""The verbs that decide on many suggestions: accept, undo; and status, ledger."""
 
 from __future__ import annotations
 
 import getpass
 import uuid
 from collections import Counter
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from docgen_plugin.cli_options import Session, as_json, selecting, source_options
+from docgen_plugin.cli_options import Session, as_json, filtering, selecting, source_options
 from docgen_plugin.console import count, emit, say, show, table_lines, visible
 
 if TYPE_CHECKING:
@@ -21,12 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "counted", "reviewer"]
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-
 _SHOWN = 15
 _BATCH_SHOWN = 8  # digits that tell one bulk action of a project from the next
 _DECIDED = ("accepted", "edited", "rejected")
-_REVIEWABLE = ("suggested", *_DECIDED)
 
 
 def reviewer(session: Session) -> str:
@@ -39,155 +35,10 @@ def reviewer(session: Session) -> str:
         return "unknown"  # a container's user without a name
 
 
-_WEB_OPTIONS = (
-    click.option(
-        "--host", default="127.0.0.1", help="With --web: the address to serve; others' needs --auth."
-    ),
-    click.option(
-        "--port",
-        type=click.IntRange(0, 65535),
-        default=0,
-        help="With --web: the port; any free one if left out.",
-    ),
-    click.option(
-        "--auth",
-        metavar="FILE",
-        help="With --web: who may review, name:token a line; the names go to the ledger.",
-    ),
-    click.option(
-        "--allowed-host",
-        multiple=True,
-        metavar="NAME",
-        help="With --web: a name that reviewers type for --host.",
-    ),
-    click.option(
-        "--offer",
-        multiple=True,
-        metavar="REF",
-        help="With --web: a model that reviewers may ask for another text.",
-    ),
-    click.option("--open/--no-open", "opens", default=None, help="With --web: open the browser, or do not."),
-)
-
-
-def _web_options(command: _F) -> _F:
-    """Return a command with the options of the page."""
-    for decorate in reversed(_WEB_OPTIONS):
-        command = decorate(command)
-    return command
-
-
-def _need_plain(context: click.Context, names: tuple[str, ...], why: str) -> None:
-    """Return nothing when none of these options was given.
-
-    Raises:
-        UsageError: for the first that was.
-    """
-    given = {ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT}
-    for parameter in context.command.params:
-        if parameter.name in names and context.get_parameter_source(parameter.name) in given:
-            raise click.UsageError(f"{parameter.opts[0]} {why}")
-
-
-def _review_web(
-    session: Session,
-    host: str,
-    port: int,
-    auth: str | None,
-    allowed_host: tuple[str, ...],
-    offer: tuple[str, ...],
-    opens: bool | None,
-) -> None:
-    from dataclasses import replace
-    from pathlib import Path
-
-    from docgen_plugin import canary, targets
-    from docgen_plugin.review import server
-
-    server.require_web()
-    address = server.Address(host, port, allowed_host)
-    reviewers = Path(auth).expanduser() if auth else None
-    server.check(address, reviewers)
-    choice = session.read()
-    with session.ledger(needed=True) as ledger:
-        targets.refresh(choice.catalog, ledger)
-    owner = canary.owner(session.folder, session.config)
-    server.serve(
-        session.source,
-        choice.config,
-        choice.catalog,
-        session.ledger,
-        lambda model: canary.load(
-            session.folder, replace(session.config, model=model or session.config.model)
-        ),
-        address,
-        reviewer(session),
-        reviewers,
-        offer,
-        server.has_desktop() and not auth if opens is None else opens,
-        owner,
-    )
-
-
 @click.command()
 @source_options
 @selecting
-@click.option(
-    "--state",
-    "chosen",
-    default="suggested",
-    callback=lambda context, option, value: _reviewable(value),
-    metavar="STATES",
-    help="Go through those that are suggested (the default), accepted, edited or rejected; commas between.",
-)
-@click.option(
-    "--web", is_flag=True, help="Review in the browser instead, on a page that this machine serves."
-)
-@_web_options
-def review(
-    session: Session, select: tuple[str, ...], chosen: tuple[str, ...], web: bool, **served: Any
-) -> None:
-    """Go through the suggestions one by one: accept, reject, edit or skip.
-
-    Every decision is kept at once; q or the end of the input stops, and the rest waits. A decision can be
-    changed until it is applied: --state accepted,rejected shows those again. With --web the same in the
-    browser, with filters, bulk actions and the preview of what is written; only this machine can reach it.
-    """
-    context = click.get_current_context()
-    if web:
-        _need_plain(
-            context, ("select", "chosen"), "belongs to the review in the terminal: the page has filters"
-        )
-        _review_web(session, **served)
-        return
-    _need_plain(context, tuple(served), "goes with --web")
-    from docgen_plugin import targets
-    from docgen_plugin.review import terminal
-
-    choice = session.read(select)
-    catalog, select = choice.catalog, choice.select
-    with session.ledger(needed=True) as ledger:
-        targets.refresh(catalog, ledger)
-        rows = targets.ordered(catalog, ledger, choice.config, chosen, select)
-        if not rows:
-            what = "open" if chosen == ("suggested",) else " or ".join(chosen)
-            show(f"nothing to review: no suggestion is {what}")
-            return
-        tally = terminal.review(catalog, ledger, rows, reviewer(session))
-    show(", ".join(f"{number:,} {state}" for state, number in tally.items() if number) or "nothing decided")
-
-
-def _reviewable(value: str) -> tuple[str, ...]:
-    states = tuple(part.strip() for part in value.split(","))
-    for state in states:
-        if state not in _REVIEWABLE:
-            raise click.BadParameter(f"{visible(state)!r} is none of {', '.join(_REVIEWABLE)}")
-    return states
-
-
-@click.command()
-@source_options
-@selecting
+@filtering
 @click.option(
     "--min-confidence",
     type=click.FloatRange(0, 1),
@@ -199,6 +50,7 @@ def _reviewable(value: str) -> tuple[str, ...]:
 def accept(
     session: Session,
     select: tuple[str, ...],
+    filtered: str,
     min_confidence: float | None,
     include_unclear: bool,
     machine: bool,
@@ -207,14 +59,18 @@ def accept(
 
     What is 'unclear from the schema' is left for a review, unless you ask for it.
     """
-    from docgen_plugin import targets
+    from docgen_plugin.review.filters import parse
+    from docgen_plugin.review.walk import Scope
     from docgen_plugin.store import Decision
 
+    wanted = parse(filtered)
+    if wanted.states not in ((), ("suggested",)):
+        raise click.UsageError("accept takes what is open: leave state: out of --filter")
     choice = session.read(select)
-    catalog, select = choice.catalog, choice.select
+    catalog = choice.catalog
+    scope = Scope(catalog, choice.config, choice.select)
     with session.ledger(needed=True) as ledger:
-        targets.refresh(catalog, ledger)
-        rows = targets.ordered(catalog, ledger, choice.config, ("suggested",), select)
+        rows = list(scope.every(ledger, replace(wanted, states=("suggested",))))
         clear = [row for row in rows if include_unclear or row.suggestion.origin != "unclear"]
         sure = [row for row in clear if row.suggestion.confidence >= (min_confidence or 0.0)]
         who, batch = reviewer(session), uuid.uuid4().hex
@@ -441,4 +297,4 @@ def _next_step(totals: dict[str, int], filed: int) -> str:
     return "nothing to do"
 
 
-COMMANDS: tuple[click.Command, ...] = (review, accept, undo, status, ledger)
+COMMANDS: tuple[click.Command, ...] = (accept, undo, status, ledger)

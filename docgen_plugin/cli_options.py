@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from docgen_plugin.model import Catalog
     from docgen_plugin.store import Ledger
 
-__all__ = ["Choice", "Session", "as_json", "for_source", "selecting", "settings", "source_options"]
+__all__ = [
+    "Choice",
+    "Session",
+    "as_json",
+    "filtering",
+    "for_source",
+    "selecting",
+    "settings",
+    "source_options",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -149,6 +158,18 @@ def selecting(command: _F) -> _F:
         metavar="WHICH",
         help="Only places like this: a table, or table.column ('orders', '*.email'); in a dbt project also dbt's "
         "own grammar ('stg_orders+', 'tag:nightly', 'models/staging').",
+    )(command)
+
+
+def filtering(command: _F) -> _F:
+    """Return a command with --filter."""
+    return click.option(
+        "--filter",
+        "filtered",
+        default="",
+        metavar="WORDS",
+        help="Only what these say, as / in the review: 'origin:generated confidence:>0.8 owner:finance "
+        "folder:models/marts table:stg_* words to search for'.",
     )(command)
 
 

@@ -51,6 +51,7 @@ _FILED = ("accepted", "edited")
 _UNDOABLE = ("accepted", "edited", "rejected")
 _INTO_FILE = "written to the file "
 _TRIES = 5
+_BATCH_CHARS = 32  # of the name of an action on many places
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,14 +380,14 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        named = events.c.batch.startswith(name, autoescape=True)
-        last = sqlalchemy.select(sqlalchemy.func.max(events.c.id)).group_by(events.c.place)
-        of_batch = sqlalchemy.select(events.c.place).where(named)
+        whole = len(name) == _BATCH_CHARS  # then the index finds it
+        named = events.c.batch == name if whole else events.c.batch.startswith(name, autoescape=True)
+        later = events.alias()
+        changed = sqlalchemy.exists().where(later.c.place == events.c.place, later.c.id > events.c.id)
         query = (
             sqlalchemy.select(suggestions)
             .join(events, events.c.place == suggestions.c.place)
-            .where(suggestions.c.source_hash == text_hash(source), named)
-            .where(events.c.id.in_(last.where(events.c.place.in_(of_batch))))
+            .where(suggestions.c.source_hash == text_hash(source), named, ~changed)
         )
         with self._database.reading() as connection:
             return [row_of(found) for found in connection.execute(query).mappings()]

@@ -21,18 +21,28 @@ _TABLES_AT_ONCE = 200  # tables whose ledger rows are in memory together
 _APPROVED = ("accepted", "edited", "applied")
 
 
-def refresh(catalog: Catalog, ledger: Ledger, dry_run: bool = False) -> list[tuple[Row, Turn]]:
+def refresh(
+    catalog: Catalog,
+    ledger: Ledger,
+    dry_run: bool = False,
+    tables: Sequence[Table] | None = None,
+    made: Container[ColumnRef] | None = None,
+) -> list[tuple[Row, Turn]]:
     """Bring the ledger's states in line with what stands in the source now; return what changed.
 
     Tables that the catalog does not show are left as they are: a filter may hide them.
+
+    Args:
+        tables: those of the catalog to look at, all when left out.
+        made: what `machine_made` returned, to spare asking again where tables are looked at one by one.
 
     Raises:
         LedgerError: when the ledger cannot be used.
     """
     turned: list[tuple[Row, Turn]] = []
-    made = machine_made(catalog, ledger)
-    for tables in _chunks(catalog.tables):
-        places = _Places(tables, catalog, made)
+    made = machine_made(catalog, ledger) if made is None else made
+    for part in _chunks(catalog.tables if tables is None else tables):
+        places = _Places(part, catalog, made)
         found: list[tuple[Row, Turn]] = []
         for row in ledger.rows(catalog.source, places.keys):
             turn = places.judge(row)

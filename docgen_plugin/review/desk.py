@@ -6,7 +6,7 @@ import hashlib
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from docgen_plugin import pipeline, targets
@@ -60,6 +60,7 @@ class Outcome:
 
     done: int
     says: str
+    places: frozenset[ColumnRef] = frozenset()  # of an action that may be on many
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,8 @@ class Desk:
         self.ledgers = ledgers
         self.models = models
         self.shown = Shown.of(catalog, config)
+        self.config = config
         self._source = source
-        self._config = config
         self._writing = threading.Lock()
         self._tally: _Tally | None = None
         self._counts: tuple[int, dict[Filter, int]] = (-1, {})
@@ -123,11 +124,11 @@ class Desk:
         Raises:
             DocgenError: when the source cannot be read any more; what was read before stays on the page.
         """
-        catalog = pipeline.read_catalog(self._source, self._config)
-        require_choice(catalog, self._config)
+        catalog = pipeline.read_catalog(self._source, self.config)
+        require_choice(catalog, self.config)
         with self.ledgers.lent() as ledger:
             turned = targets.refresh(catalog, ledger)
-        self.shown = Shown.of(catalog, self._config)
+        self.shown = Shown.of(catalog, self.config)
         self._tally = None
         changed = f"; {count(len(turned), 'suggestion')} changed state" if turned else ""
         return Outcome(len(turned), f"read again: {count(len(catalog.tables), 'table')}{changed}")
@@ -195,7 +196,8 @@ class Desk:
                 if text == row.suggestion.text:
                     state = "accepted"
             now = row.suggestion.state
-            if state == now or (state == "accepted" and now == "edited"):
+            # an edited text may be edited again; the same words are taken for accepting it, above
+            if (state == now and state != "edited") or (state == "accepted" and now == "edited"):
                 return Outcome(0, f"{ref}: {now} already")
             if state not in _MAY_BECOME.get(now, ()):
                 return Outcome(0, f"{ref}: is {now}, and cannot be {state} any more")
@@ -233,7 +235,7 @@ class Desk:
             return Outcome(0, "nothing of yours to take back")
         what = str(next(iter(done))) if len(done) == 1 else count(len(done), "decision")
         left = f"; {len(rows) - len(done):,} changed meanwhile" if len(done) < len(rows) else ""
-        return Outcome(len(done), f"took back {what}{left}")
+        return Outcome(len(done), f"took back {what}{left}", frozenset(done))
 
     def meant(self, wanted: Filter) -> Meant:
         """Return what accepting everything open in a filter would take; 'unclear' ones are left for a person.
@@ -259,14 +261,22 @@ class Desk:
             rows = list(_all_rows(ledger, self.name, clear)) if clear is not None else []
             if len(rows) != number:
                 return Outcome(0, f"there are {len(rows):,} now, not {number:,}: look again")
-            decisions = [Decision(row, "accepted", who) for row in rows]
-            done = ledger.decide(self.name, decisions, uuid.uuid4().hex)
+            return self.accept(ledger, rows, who)
+
+    def accept(self, ledger: Ledger, rows: Sequence[Row], who: str) -> Outcome:
+        """Accept rows as one action, those that still are as they were read.
+
+        Raises:
+            LedgerError: when the ledger cannot be used.
+        """
+        decisions = (Decision(row, "accepted", who) for row in rows)
+        done = ledger.decide(self.name, decisions, uuid.uuid4().hex)
         left = (
             f"; {len(rows) - len(done):,} were decided by someone else meanwhile"
             if len(done) < len(rows)
             else ""
         )
-        return Outcome(len(done), f"accepted {count(len(done), 'suggestion')}{left}")
+        return Outcome(len(done), f"accepted {count(len(done), 'suggestion')}{left}", frozenset(done))
 
     def _open(self, wanted: Filter) -> Filter | None:
         """Return a filter held to open suggestions, None when it leaves those out."""
@@ -292,7 +302,7 @@ class Desk:
             return self._previewed(ledger)
 
     def _previewed(self, ledger: Ledger) -> Written:
-        report = pipeline.apply(self._source, self._config, ledger, dry_run=True)
+        report = pipeline.apply(self._source, self.config, ledger, dry_run=True)
         return Written(report, hashlib.sha256(repr(report).encode("utf-8", "replace")).hexdigest())
 
     def write(self, digest: str) -> Written:
@@ -307,8 +317,8 @@ class Desk:
                 return replace(
                     now, says="something changed since you looked: this is what would be written now"
                 )
-            report = pipeline.apply(self._source, self._config, ledger)
-            self.shown = Shown.of(pipeline.read_catalog(self._source, self._config), self._config)
+            report = pipeline.apply(self._source, self.config, ledger)
+            self.shown = Shown.of(pipeline.read_catalog(self._source, self.config), self.config)
             return Written(report, written=True)
 
 

@@ -12,6 +12,7 @@ from docgen_plugin.ledger_pages import ORDERS
 from docgen_plugin.ledger_rows import place_of
 from docgen_plugin.model import STATES, Column, ColumnRef, Table
 from docgen_plugin.review.desk import Desk, Shown
+from docgen_plugin.review.filters import ORIGINS
 from docgen_plugin.store import Filter, Row
 
 __all__ = [
@@ -21,7 +22,6 @@ __all__ = [
 
 PAGE = 50  # suggestions or tables on a page
 COLUMNS = 100  # columns of one table on a page
-ORIGINS = ("generated", "composed", "inherited", "reused", "unclear")
 _DONE = ("suggested", "accepted", "edited", "rejected")
 _DECIDABLE = ("suggested", "accepted", "edited", "rejected")
 _MOST_LINES = 5000

@@ -29,7 +29,7 @@ from docgen_plugin.store import Ledger
 from tests.fakes import FakeModel, Shop, registered
 from tests.review_pages import Visitor, served
 
-__all__ = ["main", "measure", "tables"]
+__all__ = ["main", "measure", "suggestions", "tables"]
 
 _WIDTH = 50  # columns of a table
 _TRIES = 7
@@ -51,7 +51,8 @@ def tables(columns: int) -> tuple[Table, ...]:
     )
 
 
-def _suggestions(found: tuple[Table, ...]) -> Iterator[Suggestion]:
+def suggestions(found: tuple[Table, ...]) -> Iterator[Suggestion]:
+    """Yield a suggestion for every column, of all origins and confidences."""
     for at, table in enumerate(found):
         for number, column in enumerate(table.columns):
             yield Suggestion(
@@ -74,7 +75,7 @@ def measure(columns: int, folder: Path) -> dict[str, Any]:
     with registered(Shop(*made)), registered(FakeModel()):
         source = read_catalog("shop", Config()).source
         with Ledger(ledger) as opened:
-            opened.add(source, _suggestions(made))
+            opened.add(source, suggestions(made))
         with served("shop", ledger) as page:
             return _views(page.reviewer(), made)
 
