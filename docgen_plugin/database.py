@@ -10,8 +10,10 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.sql import FromClause
 
 from docgen_plugin.errors import LedgerError
 from docgen_plugin.migrations import MIGRATIONS, versions
@@ -30,6 +32,14 @@ _DRIVERS = {
 }
 
 _IGNORED = "*\n"  # the folder's own .gitignore: a ledger in SQLite is one person's working file
+
+
+class _Compiler(SQLiteCompiler):
+    """Writes hints, which SQLAlchemy leaves out for SQLite."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
+        """Return what stands behind a table's name: INDEXED BY, https://www.sqlite.org/lang_indexedby.html."""
+        return text
 
 
 class Database:
@@ -82,6 +92,7 @@ class Database:
                 "--ledger out for a SQLite file"
             ) from err
         if engine.dialect.name == "sqlite":
+            engine.dialect.statement_compiler = _Compiler
             event.listen(engine, "connect", _on_connect)
             event.listen(engine, "begin", _on_begin)
         return engine

@@ -26,7 +26,7 @@ from sqlalchemy.exc import IntegrityError
 from docgen_plugin.calibration import Curve, points_json, read_points
 from docgen_plugin.database import Database
 from docgen_plugin.errors import LedgerError
-from docgen_plugin.ledger_pages import Filter, bookmark, conditions, page_query, tally_query
+from docgen_plugin.ledger_pages import Filter, bookmark, count_query, page_query, tally_query
 from docgen_plugin.ledger_rows import (
     UNDONE,
     Decision,
@@ -51,6 +51,7 @@ _FILED = ("accepted", "edited")
 _UNDOABLE = ("accepted", "edited", "rejected")
 _INTO_FILE = "written to the file "
 _TRIES = 5
+_LATE = 1000  # events that one may come behind and still be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,9 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        base = sqlalchemy.select(suggestions).where(
-            suggestions.c.source_hash == text_hash(source), suggestions.c.state.in_(states)
-        )
+        base = sqlalchemy.select(suggestions).where(suggestions.c.source_hash == text_hash(source))
+        if set(states) != set(STATES):  # SQLite would rather find all states one by one than few tables
+            base = base.where(suggestions.c.state.in_(states))
         if origins:
             base = base.where(suggestions.c.origin.in_(origins))
         with self._database.reading() as connection:
@@ -186,13 +187,8 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        query = (
-            sqlalchemy.select(sqlalchemy.func.count())
-            .select_from(suggestions)
-            .where(*conditions(source, wanted or Filter()))
-        )
         with self._database.reading() as connection:
-            return int(connection.execute(query).scalar() or 0)
+            return int(connection.execute(count_query(source, wanted or Filter())).scalar() or 0)
 
     def tally(
         self, source: str, by: Sequence[str], wanted: Filter | None = None
@@ -202,9 +198,19 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
+        wanted = wanted or Filter()
+        # an index has the tables' keys as far as it can; the few that are longer are asked for by themselves
+        begun = tuple("sort_key" if name == "table_key" else name for name in by)
         with self._database.reading() as connection:
-            found = connection.execute(tally_query(source, by, wanted or Filter()))
-            return sorted((tuple(value or "" for value in one[:-1]), one[-1]) for one in found)
+            found = [tuple(one) for one in connection.execute(tally_query(source, begun, wanted))]
+            if begun != tuple(by):
+                at = by.index("table_key")
+                cut = {one[at] for one in found if len(one[at]) == SORT_CHARS}
+                found = [one for one in found if one[at] not in cut]
+                for part in batches(cut):
+                    whole = tally_query(source, by, wanted).where(suggestions.c.sort_key.in_(part))
+                    found += [tuple(one) for one in connection.execute(whole)]
+        return sorted((tuple(value or "" for value in one[:-1]), one[-1]) for one in found)
 
     def counts(self, source: str) -> list[tuple[str, str, str, int]]:
         """Return (table key, state, origin, number of rows) of a source, sorted.
@@ -212,14 +218,7 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        keys = (suggestions.c.table_key, suggestions.c.state, suggestions.c.origin)
-        query = (
-            sqlalchemy.select(*keys, sqlalchemy.func.count())
-            .where(suggestions.c.source_hash == text_hash(source))
-            .group_by(*keys)
-        )
-        with self._database.reading() as connection:
-            return sorted((one[0], one[1], one[2], one[3]) for one in connection.execute(query))
+        return [(*key, number) for key, number in self.tally(source, ("table_key", "state", "origin"))]
 
     def history(self, source: str, ref: ColumnRef) -> list[Event]:
         """Return everything that happened to a place, the oldest first.
@@ -425,8 +424,13 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
+        newest = sqlalchemy.select(sqlalchemy.func.max(events.c.id)).scalar_subquery()
+        # a team's database numbers events before they are there to see: one that comes late fills a gap below
+        late = sqlalchemy.select(sqlalchemy.func.count()).where(events.c.id > newest - _LATE)
+        query = sqlalchemy.select(newest, late.scalar_subquery())
         with self._database.reading() as connection:
-            return int(connection.execute(sqlalchemy.select(sqlalchemy.func.max(events.c.id))).scalar() or 0)
+            last, there = connection.execute(query).one()
+        return int(last or 0) * (_LATE + 1) + int(there)
 
     def restore(self, found: Iterable[tuple[str, Row, Sequence[Event]]]) -> int:
         """Write rows of any state with their histories, all or none; return how many, those with a row left out.

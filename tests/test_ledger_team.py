@@ -232,9 +232,9 @@ def test_a_new_suggestion_is_recorded_with_what_it_was(ledger):
 def as_first_version(path):
     """Take from a ledger what its second version added."""
     connection = sqlite3.connect(path)
-    for name in ("order", "confidence"):
-        connection.execute(f"drop index docgen_suggestion_{name}")
-    connection.execute("drop index docgen_event_batch")
+    indexes = connection.execute("select name from sqlite_master where type = 'index' and sql is not null")
+    for (name,) in indexes.fetchall():
+        connection.execute(f"drop index {name}")
     for table, columns in (
         ("docgen_suggestion", ("sort_key", "position", "path", "owner", "asked")),
         ("docgen_event", ("batch", "origin", "model", "confidence", "logprob", "asked")),
@@ -266,11 +266,9 @@ def test_other_databases_take_the_second_version_too(request, kind):
         filled(ledger)
         engine = ledger._database._engine
         with engine.begin() as connection:
+            for index in migrations.suggestions.indexes:
+                index.drop(connection)
             for name in ("sort_key", "owner"):
-                if kind == "mariadb" and name == "sort_key":
-                    connection.execute(
-                        sqlalchemy.text("drop index docgen_suggestion_order on docgen_suggestion")
-                    )
                 connection.execute(sqlalchemy.text(f"alter table docgen_suggestion drop column {name}"))
             connection.execute(sqlalchemy.text("alter table docgen_event drop column confidence"))
             connection.execute(

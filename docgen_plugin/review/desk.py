@@ -17,7 +17,7 @@ from docgen_plugin.pipeline import ApplyReport
 from docgen_plugin.review.ledgers import Ledgers
 from docgen_plugin.review.models import Models
 from docgen_plugin.selection import chosen_tables, require_choice
-from docgen_plugin.store import Decision, Filter, Ledger, Row
+from docgen_plugin.store import Decision, Filter, Ledger, Page, Row
 
 __all__ = ["Desk", "Meant", "Outcome", "Shown", "Written"]
 
@@ -159,19 +159,24 @@ class Desk:
         self._tally = made
         return made
 
-    def count(self, ledger: Ledger, wanted: Filter) -> int:
-        """Return how many rows a filter leaves; counted again only when the ledger has changed.
+    def page(self, wanted: Filter, order: str, after: str, before: str, limit: int) -> tuple[Page, int]:
+        """Return a page of suggestions, and how many the filter leaves; counted again only when the ledger has changed.
 
         Raises:
-            LedgerError: when the ledger cannot be read.
+            LedgerError: when the ledger cannot be read, or a bookmark is none of this order's.
         """
-        mark = ledger.mark()
-        if self._counts[0] != mark or len(self._counts[1]) > _COUNTS_KEPT:
-            self._counts = (mark, {})
-        known = self._counts[1]
-        if wanted not in known:
-            known[wanted] = ledger.count(self.name, wanted)
-        return known[wanted]
+        wanted = self.scoped(wanted)
+        with self.ledgers.lent() as ledger:
+            mark = ledger.mark()
+            if self._counts[0] != mark or len(self._counts[1]) > _COUNTS_KEPT:
+                self._counts = (mark, {})
+            known = self._counts[1]
+            found = ledger.page(self.name, wanted, order, after, before, limit)
+            if wanted not in known:
+                # the first page without another behind it is all there is: a search in vain looks once
+                is_whole = not (after or before or found.next)
+                known[wanted] = len(found.rows) if is_whole else ledger.count(self.name, wanted)
+        return found, known[wanted]
 
     def decide(
         self, ref: ColumnRef, version: int, state: str, who: str, text: str = "", why: str = ""
@@ -242,11 +247,9 @@ class Desk:
             LedgerError: when the ledger cannot be read.
         """
         with self.ledgers.lent() as ledger:
-            whole = self._open(wanted)
-            number = ledger.count(self.name, whole) if whole is not None else 0
-            clear = self._clear(ledger, wanted)
-            kept = ledger.count(self.name, clear) if clear is not None else 0
-        return Meant(kept, number - kept)
+            found = self._open_by_origin(ledger, wanted)
+        unclear = found.pop("unclear", 0)
+        return Meant(sum(found.values()), unclear)
 
     def accept_all(self, wanted: Filter, number: int, who: str) -> Outcome:
         """Accept everything open in a filter as one action, if it is as many as the reviewer was told.
@@ -274,13 +277,16 @@ class Desk:
             return None
         return self.scoped(replace(wanted, states=("suggested",)))
 
+    def _open_by_origin(self, ledger: Ledger, wanted: Filter) -> dict[str, int]:
+        whole = self._open(wanted)
+        return (
+            {one[0]: n for one, n in ledger.tally(self.name, ("origin",), whole)} if whole is not None else {}
+        )
+
     def _clear(self, ledger: Ledger, wanted: Filter) -> Filter | None:
         whole = self._open(wanted)
-        if whole is None:
-            return None
-        present = [one[0] for one, _ in ledger.tally(self.name, ("origin",), whole)]
-        origins = tuple(origin for origin in present if origin != "unclear")
-        return replace(whole, origins=origins) if origins else None
+        origins = tuple(one for one in self._open_by_origin(ledger, wanted) if one != "unclear")
+        return replace(whole, origins=origins) if whole is not None and origins else None
 
     def preview(self) -> Written:
         """Return exactly what writing would do, from the source as it is now.
