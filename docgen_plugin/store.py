@@ -202,15 +202,15 @@ class Ledger:
         # an index has the tables' keys as far as it can; the few that are longer are asked for by themselves
         begun = tuple("sort_key" if name == "table_key" else name for name in by)
         with self._database.reading() as connection:
-            found = [tuple(one) for one in connection.execute(tally_query(source, begun, wanted))]
+            found = connection.execute(tally_query(source, begun, wanted)).all()
             if begun != tuple(by):
                 at = by.index("table_key")
                 cut = {one[at] for one in found if len(one[at]) == SORT_CHARS}
                 found = [one for one in found if one[at] not in cut]
                 for part in batches(cut):
                     whole = tally_query(source, by, wanted).where(suggestions.c.sort_key.in_(part))
-                    found += [tuple(one) for one in connection.execute(whole)]
-        return sorted((tuple(value or "" for value in one[:-1]), one[-1]) for one in found)
+                    found += connection.execute(whole).all()
+        return sorted((tuple([value or "" for value in key]), number) for *key, number in found)
 
     def counts(self, source: str) -> list[tuple[str, str, str, int]]:
         """Return (table key, state, origin, number of rows) of a source, sorted.
@@ -424,13 +424,13 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        newest = sqlalchemy.select(sqlalchemy.func.max(events.c.id)).scalar_subquery()
-        # a team's database numbers events before they are there to see: one that comes late fills a gap below
-        late = sqlalchemy.select(sqlalchemy.func.count()).where(events.c.id > newest - _LATE)
-        query = sqlalchemy.select(newest, late.scalar_subquery())
+        newest = sqlalchemy.select(sqlalchemy.func.max(events.c.id))
+        number = sqlalchemy.select(sqlalchemy.func.count()).select_from(events)
         with self._database.reading() as connection:
-            last, there = connection.execute(query).one()
-        return int(last or 0) * (_LATE + 1) + int(there)
+            last = int(connection.execute(newest).scalar() or 0)
+            # a team's database numbers events before they are there to see: one that comes late fills a gap
+            there = connection.execute(number.where(events.c.id > last - _LATE, events.c.id <= last)).scalar()
+        return last * (_LATE + 1) + int(there or 0)
 
     def restore(self, found: Iterable[tuple[str, Row, Sequence[Event]]]) -> int:
         """Write rows of any state with their histories, all or none; return how many, those with a row left out.

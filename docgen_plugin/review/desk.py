@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from docgen_plugin import pipeline, targets
 from docgen_plugin.config import Config
@@ -83,9 +83,8 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class _Tally:
     mark: int
-    by_table: dict[str, Counter[str]]
+    by_table: dict[str, dict[str, int]]  # by state, and "unclear" among the suggested
     states: Counter[str]
-    origins: Counter[str] = field(default_factory=Counter)
 
 
 class Desk:
@@ -133,7 +132,7 @@ class Desk:
         return Outcome(len(turned), f"read again: {count(len(catalog.tables), 'table')}{changed}")
 
     def tally(self) -> _Tally:
-        """Return the numbers by table, state and origin; read again only when the ledger has changed.
+        """Return the numbers by table and state; read again only when the ledger has changed.
 
         Raises:
             LedgerError: when the ledger cannot be read.
@@ -143,19 +142,22 @@ class Desk:
             if known is not None and known.mark == mark:
                 return known
             found = ledger.tally(self.name, ("table_key", "state", "origin"))
-        tables: dict[str, Counter[str]] = {}
-        states: Counter[str] = Counter()
-        origins: Counter[str] = Counter()
+        tables: dict[str, dict[str, int]] = {}
+        totals: Counter[tuple[str, str]] = Counter()
         for (key, state, origin), number in found:
             if key not in self.shown.positions and self.shown.scope:
                 continue
-            tables.setdefault(key, Counter())[state] += number
+            table = tables.get(key)
+            if table is None:
+                table = tables[key] = {}
+            table[state] = table.get(state, 0) + number
+            totals[state, origin] += number
+            if origin == "unclear" and state == "suggested":
+                table["unclear"] = number
+        states: Counter[str] = Counter(unclear=totals["suggested", "unclear"])
+        for (state, _), number in totals.items():
             states[state] += number
-            origins[origin] += number
-            if (state, origin) == ("suggested", "unclear"):
-                tables[key]["unclear"] += number
-                states["unclear"] += number
-        made = _Tally(mark, tables, states, origins)
+        made = _Tally(mark, tables, states)
         self._tally = made
         return made
 
