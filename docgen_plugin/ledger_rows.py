@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import sqlalchemy
+from sqlalchemy import Select
 from sqlalchemy.engine import Connection, RowMapping
 
 from docgen_plugin.migrations import SORT_CHARS, events, suggestions
 from docgen_plugin.model import ColumnRef, Suggestion, text_hash
 
 __all__ = [
+    "Counted",
     "Decision",
     "Event",
     "Row",
@@ -25,6 +27,8 @@ __all__ = [
     "decide_rows",
     "event_of",
     "event_values",
+    "histories_query",
+    "history_of",
     "place_of",
     "restore_rows",
     "row_of",
@@ -86,6 +90,19 @@ class Event:
     asked: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a place is counted by, as its row has it."""
+
+    ref: ColumnRef
+    path: str
+    origin: str
+    model: str
+    confidence: float  # 0 to 1
+    logprob: float  # nats a token
+    asked: str
+
+
 def batches(items: Iterable[_T]) -> Iterator[list[_T]]:
     """Yield the items in lists that one statement can ask for."""
     iterator = iter(items)
@@ -125,10 +142,35 @@ def row_of(found: RowMapping) -> Row:
     return Row(suggestion, found["version"], found["previous"])
 
 
-def event_of(found: RowMapping, prefix: str = "") -> Event:
-    """Return the event that a query over the events found; `prefix` stands before the names of its columns."""
-    values: dict[str, Any] = {name: found[f"{prefix}{name}"] for name in Event.__dataclass_fields__}
+def event_of(found: RowMapping) -> Event:
+    """Return the event that a query over the events found."""
+    values: dict[str, Any] = {name: found[name] for name in Event.__dataclass_fields__}
     return Event(**values | {name: values[name] or "" for name in ("batch", "origin", "model", "asked")})
+
+
+def histories_query(source_hash: str) -> Select[Any]:
+    """Return the query for what `history_of` reads, the lines of a place together and the oldest first."""
+    s = suggestions.c
+    counted = (s.table_key, s.column_name, s.path, s.origin, s.model, s.confidence, s.logprob, s.asked)
+    happened = (events.c[name].label(f"event_{name}") for name in Event.__dataclass_fields__)
+    return (
+        sqlalchemy.select(events.c.place, *counted, *happened)
+        .join(suggestions, events.c.place == s.place)
+        .where(s.source_hash == source_hash)
+        .order_by(events.c.place, events.c.id)
+    )
+
+
+def history_of(lines: Sequence[Any]) -> tuple[Counted, list[Event]]:
+    """Return one place and its events, from all its lines of `histories_query`."""
+    _, table, column, path, origin, model, confidence, logprob, asked, *_ = lines[0]
+    found = Counted(ColumnRef(table, column), path or "", origin, model, confidence, logprob, asked or "")
+    told = []
+    for line in lines:
+        # by place in the line: by name it takes twice as long, and there are hundreds of thousands
+        *begin, batch, of, by, sure, likely, asked = line[9:]
+        told.append(Event(*begin, batch or "", of or "", by or "", sure, likely, asked or ""))
+    return found, told
 
 
 def _present(connection: Connection, places: Sequence[str]) -> dict[str, RowMapping]:

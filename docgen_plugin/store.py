@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from docgen_plugin.errors import LedgerError
 from docgen_plugin.ledger_pages import Filter, bookmark, count_query, page_query, tally_query
 from docgen_plugin.ledger_rows import (
     UNDONE,
+    Counted,
     Decision,
     Event,
     Row,
@@ -37,6 +39,8 @@ from docgen_plugin.ledger_rows import (
     decide_rows,
     event_of,
     event_values,
+    histories_query,
+    history_of,
     place_of,
     restore_rows,
     row_of,
@@ -230,24 +234,17 @@ class Ledger:
         with self._database.reading() as connection:
             return [event_of(found) for found in connection.execute(query).mappings()]
 
-    def histories(self, source: str) -> Iterator[tuple[Row, list[Event]]]:
-        """Yield every row of a source with all that happened to its place, the oldest first, in one query.
+    def histories(self, source: str) -> Iterator[tuple[Counted, list[Event]]]:
+        """Yield every place of a source with all that happened to it, the oldest first, in one query.
 
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        happened = [column.label(f"event_{column.name}") for column in events.c]
-        query = (
-            sqlalchemy.select(suggestions, *happened)
-            .join(events, events.c.place == suggestions.c.place)
-            .where(suggestions.c.source_hash == text_hash(source))
-            .order_by(events.c.place, events.c.id)
-        )
+        query = histories_query(text_hash(source))
         with self._database.reading() as connection:
-            found = connection.execution_options(yield_per=1000).execute(query).mappings()
-            for _, lines in itertools.groupby(found, key=lambda one: one["place"]):
-                listed = list(lines)
-                yield row_of(listed[0]), [event_of(one, "event_") for one in listed]
+            found = connection.execution_options(yield_per=1000).execute(query)
+            for _, lines in itertools.groupby(found, key=operator.itemgetter(0)):
+                yield history_of(list(lines))
 
     def curves(self) -> list[Curve]:
         """Return what was fitted on decisions, the oldest first.
