@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Self
 
 import sqlalchemy
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from docgen_plugin.calibration import Curve, points_json, read_points
@@ -54,6 +55,7 @@ __all__ = ["Decision", "Event", "Filter", "Ledger", "Page", "Row"]
 _FILED = ("accepted", "edited")
 _UNDOABLE = ("accepted", "edited", "rejected")
 _INTO_FILE = "written to the file "
+_OF_CURVE = ("model", "origin", "decisions", "method", "fitted_at")
 _TRIES = 5
 _LATE = 1000  # events that one may come behind and still be seen
 
@@ -255,9 +257,9 @@ class Ledger:
         query = sqlalchemy.select(calibrations).order_by(calibrations.c.id)
         with self._database.reading() as connection:
             found = list(connection.execute(query).mappings())
-        names = ("model", "origin", "decisions", "method", "fitted_at")
         return [
-            Curve(points=read_points(one["points"]), **{name: one[name] for name in names}) for one in found
+            Curve(points=read_points(one["points"]), **{name: one[name] for name in _OF_CURVE})
+            for one in found
         ]
 
     def keep_curves(self, curves: Iterable[Curve]) -> None:
@@ -266,14 +268,8 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be written.
         """
-        names = ("model", "origin", "decisions", "method", "fitted_at")
-        rows = [
-            {"points": points_json(curve.points), **{name: getattr(curve, name) for name in names}}
-            for curve in curves
-        ]
-        if rows:
-            with self._database.writing() as connection:
-                connection.execute(calibrations.insert(), rows)
+        with self._database.writing() as connection:
+            _add_curves(connection, curves)
 
     def filed(self, source: str) -> set[ColumnRef]:
         """Return the accepted and edited places that `file` was told of and nobody changed since.
@@ -429,11 +425,29 @@ class Ledger:
             there = connection.execute(number.where(events.c.id > last - _LATE, events.c.id <= last)).scalar()
         return last * (_LATE + 1) + int(there or 0)
 
-    def restore(self, found: Iterable[tuple[str, Row, Sequence[Event]]]) -> int:
-        """Write rows of any state with their histories, all or none; return how many, those with a row left out.
+    def restore(
+        self, found: Iterable[tuple[str, Row, Sequence[Event]]], curves: Iterable[Curve] = ()
+    ) -> tuple[int, int]:
+        """Write rows of any state with their histories, and curves, all or none; return how many rows and curves.
+
+        Left out are rows of places that have one, and curves of a model and origin that have one.
 
         Raises:
             LedgerError: when the ledger cannot be written.
         """
         with self._database.writing() as connection:
-            return sum(restore_rows(connection, part) for part in batches(found))
+            taken = sum(restore_rows(connection, part) for part in batches(found))
+            standing = sqlalchemy.select(calibrations.c.model, calibrations.c.origin).distinct()
+            present = {(one[0], one[1]) for one in connection.execute(standing)}
+            fresh = [one for one in curves if (one.model, one.origin) not in present]
+            _add_curves(connection, fresh)
+            return taken, len(fresh)
+
+
+def _add_curves(connection: Connection, curves: Iterable[Curve]) -> None:
+    rows = [
+        {"points": points_json(curve.points), **{name: getattr(curve, name) for name in _OF_CURVE}}
+        for curve in curves
+    ]
+    if rows:
+        connection.execute(calibrations.insert(), rows)

@@ -57,13 +57,13 @@ PINNED = {
     ],
     "docgen_plugin.inherit": ["Accepted", "DISAGREE", "Found", "Hint", "evidence", "inherited", "reference_of"],
     "docgen_plugin.ledger_pages": [
-        "Filter", "GROUPS", "ORDERS", "bookmark", "conditions", "page_query", "tally_query",
+        "Filter", "GROUPS", "ORDERS", "bookmark", "count_query", "page_query", "tally_query",
     ],
     "docgen_plugin.ledger_rows": [
-        "Decision", "Event", "Row", "UNDONE", "add_rows", "batches", "decide_rows", "event_of", "event_values", "place_of",
-        "restore_rows", "row_of", "undo_rows",
+        "Counted", "Decision", "Event", "Row", "UNDONE", "add_rows", "batches", "decide_rows", "event_of", "event_values",
+        "histories_query", "history_of", "place_of", "restore_rows", "row_of", "undo_rows",
     ],
-    "docgen_plugin.ledger_transfer": ["export_lines", "import_lines"],
+    "docgen_plugin.ledger_transfer": ["Imported", "curve_lines", "export_lines", "import_lines"],
     "docgen_plugin.lineage": [
         "SQLGLOT_BUGS", "mark_functions", "quiet_sqlglot", "read_lineage", "trace", "with_lineage",
     ],

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ import sqlalchemy
 from click.testing import CliRunner
 
 from docgen_plugin import migrations
+from docgen_plugin.calibration import Curve
 from docgen_plugin.cli import cli
 from docgen_plugin.errors import LedgerError
-from docgen_plugin.ledger_transfer import export_lines, import_lines
+from docgen_plugin.ledger_transfer import Imported, curve_lines, export_lines, import_lines
 from docgen_plugin.model import ColumnRef, Suggestion
 from docgen_plugin.store import Decision, Filter, Ledger
 
@@ -278,14 +280,21 @@ def test_other_databases_take_the_second_version_too(request, kind):
         assert len(pages(ledger, "table", 4)[0]) == 9
 
 
+def curve(share, model="m@1", origin="generated"):
+    points = ((-2.5, 0.1), (-0.3, share))
+    return Curve(model, origin, points, 40, "platt", datetime(2026, 1, 31, 9, tzinfo=UTC))
+
+
 def test_a_ledger_moves_to_another_database_and_back(any_ledger, tmp_path):
     decide(any_ledger, "edited", text="Postleitzahl des Käufers 🙂")
     decide(any_ledger, "applied")
+    any_ledger.keep_curves([curve(0.2), curve(0.3), curve(0.4, model="", origin="composed")])
     lines = list(export_lines(any_ledger))
     assert len(lines) == 9
     with Ledger(tmp_path / "other.db") as other:
-        assert import_lines(other, lines, "f") == (9, 0)
-        assert import_lines(other, lines, "f") == (0, 9)
+        assert import_lines(other, [*lines, *curve_lines(any_ledger)], "f") == Imported(9, 0, 3, 0)
+        assert import_lines(other, [*curve_lines(any_ledger), *lines], "f") == Imported(0, 9, 0, 3)
+        assert other.curves() == any_ledger.curves()
         assert list(export_lines(other)) == lines or sorted(export_lines(other)) == sorted(lines)
         assert other.history(SOURCE, ColumnRef("b", "zip")) == any_ledger.history(
             SOURCE, ColumnRef("b", "zip")
@@ -293,7 +302,45 @@ def test_a_ledger_moves_to_another_database_and_back(any_ledger, tmp_path):
         assert row(other) == row(any_ledger)
 
 
+def test_a_calibrated_model_keeps_its_calibration_and_others_come_in(ledger, tmp_path):
+    ledger.keep_curves([curve(0.2), curve(0.4, "new@2")])
+    with Ledger(tmp_path / "other.db") as other:
+        other.keep_curves([curve(0.9)])
+        assert import_lines(other, curve_lines(ledger), "f") == Imported(0, 0, 1, 1)
+        assert other.curves() == [curve(0.9), curve(0.4, "new@2")]
+
+
+def test_of_one_source_only_the_calibration_that_it_goes_by_is_written(ledger):
+    ledger.keep_curves([curve(0.2), curve(0.4, "new@2"), curve(0.5, "m@1", "reused")])
+    assert [json.loads(line)["curve"]["points"][1][1] for line in curve_lines(ledger, [SOURCE])] == [0.2]
+    assert len(list(curve_lines(ledger))) == 3
+
+
+def curve_line(**more):
+    one = {"model": "m", "origin": "generated", "points": [[0, 0.5]], "decisions": 9, "method": "platt",
+           "fitted_at": "2026-01-31T09:00:00+00:00"}  # fmt: skip
+    return json.dumps({"format": 1, "kind": "curve", "curve": one | more})
+
+
+def test_the_line_of_a_curve_is_read(ledger):
+    assert import_lines(ledger, [curve_line()], "f").curves_taken == 1
+
+
 BAD_LINES = [
+    curve_line(points=[]),
+    curve_line(points=[[0, 0.5], [1, 0.4]]),
+    curve_line(points=[[0, 1.5]]),
+    curve_line(points=[[0, float("nan")]]),
+    curve_line(points="steep"),
+    curve_line(model=None),
+    curve_line(fitted_at=None),
+    curve_line(fitted_at="then"),
+    curve_line(decisions="many"),
+    curve_line(more=1),
+    '{"format": 1, "kind": "curve"}',
+    '{"format": 1, "kind": "curve", "curve": {"points": [[0, 1]]}}',
+    '{"format": 1, "kind": "rule", "rule": {}}',
+    '{"format": 1, "source": "s", "row": {"ref": ["t", "c"], "version": 1, "previous": "", "text": null}, "events": []}',
     "nonsense",
     "[]",
     "{}",
@@ -314,17 +361,25 @@ def test_a_bad_line_is_named_and_nothing_is_taken(ledger, tmp_path, bad):
         with pytest.raises(LedgerError, match=r"^moved\.jsonl:2: "):
             import_lines(other, [good, bad], "moved.jsonl")
         assert other.sources() == []
+        assert other.curves() == []
 
 
 def test_export_and_import_as_typed(ledger, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    ledger.keep_curves([curve(0.2)])
     ledger.close()
     run = CliRunner().invoke(cli, ["ledger", "export", "--ledger", "l.db"])
     assert run.exit_code == 0, run.output
-    assert len([json.loads(line) for line in run.stdout.splitlines()]) == 9
+    assert len([json.loads(line) for line in run.stdout.splitlines()]) == 10
+    assert "wrote 9 suggestions and 1 curve" in run.stderr
     assert CliRunner().invoke(cli, ["ledger", "export", "out.jsonl", "--ledger", "l.db"]).exit_code == 0
     run = CliRunner().invoke(cli, ["ledger", "import", "out.jsonl", "--ledger", "new.db", "--json"])
-    assert json.loads(run.stdout) == {"taken": 9, "kept": 0}
+    assert json.loads(run.stdout) == {"taken": 9, "kept": 0, "curves_taken": 1, "curves_kept": 0}
+    run = CliRunner().invoke(cli, ["ledger", "import", "out.jsonl", "--ledger", "new.db"])
+    assert run.stdout.splitlines() == [
+        "took 0 suggestions, kept 9 that stood here already",
+        "took 0 curves, kept 1 that stood here already",
+    ]
     for arguments, message in (
         (["export", "--ledger", "none.db"], "no ledger at none.db"),
         (["export", "no/where.jsonl", "--ledger", "l.db"], "cannot be written"),

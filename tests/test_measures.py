@@ -375,7 +375,9 @@ def test_json_equals_the_measures(shop):
         "high": 1.0,
     }
     with Ledger("l.db") as ledger:
-        listed = [fate for place, events in ledger.histories(found["source"]) for fate in fates(place, events)]
+        listed = [
+            fate for place, events in ledger.histories(found["source"]) for fate in fates(place, events)
+        ]
     assert found == as_json(found["source"], measure(listed, datetime.now(UTC)))
 
 
