@@ -50,9 +50,10 @@ metadata = MetaData()
 _DOUBLE = Float(53)  # MariaDB keeps seven digits of a plain FLOAT, and then finds no row by what it gave
 # names and people that differ by case alone are two: MariaDB and MySQL by themselves see one
 _CASELESS = ("mysql", "mariadb")
-_COLLATION = {"charset": "utf8mb4", "collation": "utf8mb4_bin"}
-_NAME = Text().with_variant(mysql.TEXT(**_COLLATION), *_CASELESS)
-_NAME_BEGINNING = String(SORT_CHARS).with_variant(mysql.VARCHAR(SORT_CHARS, **_COLLATION), *_CASELESS)
+_NAME = Text().with_variant(mysql.TEXT(charset="utf8mb4", collation="utf8mb4_bin"), *_CASELESS)
+_NAME_BEGINNING = String(SORT_CHARS).with_variant(
+    mysql.VARCHAR(SORT_CHARS, charset="utf8mb4", collation="utf8mb4_bin"), *_CASELESS
+)
 _BIG_KEY = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER only
 
 versions = Table(
@@ -77,7 +78,7 @@ suggestions = Table(
     Column("state", String(16), nullable=False),
     Column("previous", String(16), nullable=False),  # the state before this one, "" for the first
     Column("origin", String(16), nullable=False),
-    Column("model", Text, nullable=False),
+    Column("model", _NAME, nullable=False),
     Column("logprob", _DOUBLE, nullable=False),
     Column("confidence", _DOUBLE, nullable=False),
     Column("fingerprint", Text, nullable=False),
@@ -89,8 +90,8 @@ suggestions = Table(
     Column("version", Integer, nullable=False),  # counts changes: the compare of compare-and-swap
     Column("sort_key", _NAME_BEGINNING),  # the table's key as far as every database can index it
     Column("position", Integer),  # of the column in its table from 1, 0 for the table itself
-    Column("path", Text),  # the file that documents the table, and who owns it: what reviewers filter by
-    Column("owner", Text),
+    Column("path", _NAME),  # the file that documents the table, and who owns it: what reviewers filter by
+    Column("owner", _NAME),
     Column("evidence", Text),  # where the text comes from, or what speaks against one
     Column("parent_hash", String(16)),  # of the text that was inherited
     Column("asked", Text),  # the model that was asked, be the text its own or not
@@ -195,6 +196,9 @@ def _fifth(connection: Connection) -> None:
 def _sixth(connection: Connection) -> None:
     """Make the indexes those that pages and numbers are read from, and names differ by case everywhere."""
     indexes = sorted(suggestions.indexes, key=lambda index: str(index.name))
+    found = {one["name"]: one["column_names"] for one in inspect(connection).get_indexes(suggestions.name)}
+    if all(found.get(str(index.name)) == [column.name for column in index.columns] for index in indexes):
+        return  # the tables are new and have today's shape
     for index in indexes:
         index.drop(connection, checkfirst=True)
     if connection.dialect.name in _CASELESS:

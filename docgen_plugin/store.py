@@ -14,19 +14,20 @@ from __future__ import annotations
 import contextlib
 import itertools
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import sqlalchemy
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from docgen_plugin.calibration import Curve, points_json, read_points
-from docgen_plugin.database import Database
+from docgen_plugin.database import Database, Deadlock
 from docgen_plugin.errors import LedgerError
 from docgen_plugin.ledger_pages import Filter, bookmark, count_query, page_query, tally_query
 from docgen_plugin.ledger_rows import (
@@ -52,11 +53,14 @@ from docgen_plugin.model import STATES, ColumnRef, Suggestion, text_hash
 
 __all__ = ["Decision", "Event", "Filter", "Ledger", "Page", "Row"]
 
+_T = TypeVar("_T")
+
 _FILED = ("accepted", "edited")
 _UNDOABLE = ("accepted", "edited", "rejected")
 _INTO_FILE = "written to the file "
 _OF_CURVE = ("model", "origin", "decisions", "method", "fitted_at")
 _TRIES = 5
+_PATIENCE_S = 0.05  # doubled before every further try
 _LATE = 1000  # events that one may come behind and still be seen
 
 
@@ -216,7 +220,7 @@ class Ledger:
                 for part in batches(cut):
                     whole = tally_query(source, by, wanted).where(suggestions.c.sort_key.in_(part))
                     found += connection.execute(whole).all()
-        return sorted((tuple([value or "" for value in key]), number) for *key, number in found)
+        return sorted((tuple([value or "" for value in one[:-1]]), int(one[-1])) for one in found)
 
     def counts(self, source: str) -> list[tuple[str, str, str, int]]:
         """Return (table key, state, origin, number of rows) of a source, sorted.
@@ -224,7 +228,8 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        return [(*key, number) for key, number in self.tally(source, ("table_key", "state", "origin"))]
+        found = self.tally(source, ("table_key", "state", "origin"))
+        return [(key, state, origin, number) for (key, state, origin), number in found]
 
     def history(self, source: str, ref: ColumnRef) -> list[Event]:
         """Return everything that happened to a place, the oldest first.
@@ -327,10 +332,16 @@ class Ledger:
         listed = list({suggestion.ref: suggestion for suggestion in found}.values())
         if not listed:
             return set()
-        for _ in range(_TRIES):
-            # another process may record one of these places between look and insert: then look again
-            with contextlib.suppress(IntegrityError), self._database.writing() as connection:
-                return add_rows(connection, source, listed)
+        return self._written(lambda connection: add_rows(connection, source, listed))
+
+    def _written(self, change: Callable[[Connection], _T]) -> _T:
+        """Make a change in a transaction of its own; when others' work came between, look again and make it anew."""
+        for number in range(_TRIES):
+            if number:
+                time.sleep(_PATIENCE_S * 2**number)
+            # a place may be recorded between look and insert, two bulk actions may wait for each other
+            with contextlib.suppress(IntegrityError, Deadlock), self._database.writing() as connection:
+                return change(connection)
         raise LedgerError(f"{self.name}: others write to the ledger all the time; run it again")
 
     def decide(self, source: str, decisions: Iterable[Decision], batch: str = "") -> set[ColumnRef]:
@@ -342,12 +353,13 @@ class Ledger:
             LedgerError: when the ledger cannot be written.
         """
         listed = list(decisions)
-        done: set[ColumnRef] = set()
-        if listed:
-            with self._database.writing() as connection:
-                for part in batches(listed):
-                    done.update(decide_rows(connection, source, part, batch))
-        return done
+        if not listed:
+            return set()
+        return self._written(
+            lambda connection: {
+                ref for part in batches(listed) for ref in decide_rows(connection, source, part, batch)
+            }
+        )
 
     def undo(self, source: str, rows: Iterable[Row], who: str = "") -> set[ColumnRef]:
         """Take back the latest decision on each row and return the places changed.
@@ -357,11 +369,12 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be written.
         """
-        done: set[ColumnRef] = set()
-        with self._database.writing() as connection:
-            for part in batches(rows):
-                done.update(undo_rows(connection, source, part, who))
-        return done
+        listed = list(rows)
+        return self._written(
+            lambda connection: {
+                ref for part in batches(listed) for ref in undo_rows(connection, source, part, who)
+            }
+        )
 
     def batch(self, source: str, name: str) -> list[Row]:
         """Return the rows that an action on many places changed and that nothing has changed since.

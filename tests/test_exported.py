@@ -39,7 +39,7 @@ PINNED = {
     ],
     "docgen_plugin.coverage": ["Coverage", "Group", "TableCoverage", "compare", "measure", "percent"],
     "docgen_plugin.coverage_report": ["as_badge", "as_json", "as_markdown", "fault_json"],
-    "docgen_plugin.database": ["Database", "with_driver"],
+    "docgen_plugin.database": ["Database", "Deadlock", "with_driver"],
     "docgen_plugin.descriptions_file": ["render", "write"],
     "docgen_plugin.dialect": ["Dialect", "Tokens", "asked_units"],
     "docgen_plugin.errors": ["ConfigError", "DocgenError", "LedgerError", "ModelError", "SourceError", "WriteError"],

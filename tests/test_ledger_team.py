@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -121,6 +123,8 @@ FILTERS = [
     (Filter(search="100%"), 3),
     (Filter(search="1_0"), 0),
     (Filter(search="%"), 3),
+    (Filter(search="100%", tables=("C_100%",), models=("m@1",)), 2),
+    (Filter(tables=("B",)), 0),
     (Filter(search="text of b zip"), 1),
     (Filter(search="'; drop table docgen_suggestion; --"), 0),
     (Filter(owner="ops", origins=("generated",), min_confidence=0.65), 1),
@@ -132,6 +136,22 @@ def test_filters(any_ledger, wanted, number):
     assert any_ledger.count(SOURCE, wanted) == number
     assert len(any_ledger.page(SOURCE, wanted).rows) == number
     assert sum(n for _, n in any_ledger.tally(SOURCE, ("state",), wanted)) == number
+
+
+@pytest.mark.parametrize("needle", ["Größe", "GRÖSSE", "größe", "GRÖßE"])
+def test_search_knows_the_cases_of_other_letters(any_ledger, needle):
+    for number, text in enumerate(("Größe der Kiste", "GRÖẞE", "die größe")):
+        any_ledger.add(SOURCE, [Suggestion(ColumnRef("k", f"c{number}"), text)])
+    found = any_ledger.count(SOURCE, Filter(search=needle))
+    assert found == (0 if needle == "GRÖSSE" else 2)
+
+
+def test_long_names_that_begin_alike_are_counted_apart(any_ledger):
+    names = ["k" * 180, "k" * 180 + "1", "k" * 180 + "2", "k" * 179]
+    any_ledger.add("long", [suggestion(name, f"c{n}") for name in names for n in range(len(name) - 178)])
+    told = {key: number for (key, _), number in any_ledger.tally("long", ("table_key", "state"))}
+    assert told == {name: len(name) - 178 for name in names}
+    assert [key for key, *_ in any_ledger.counts("long")] == sorted(names)
 
 
 def test_tallies(any_ledger):
@@ -273,11 +293,18 @@ def test_other_databases_take_the_second_version_too(request, kind):
             for name in ("sort_key", "owner"):
                 connection.execute(sqlalchemy.text(f"alter table docgen_suggestion drop column {name}"))
             connection.execute(sqlalchemy.text("alter table docgen_event drop column confidence"))
+            if kind == "mariadb":  # as its own default has it
+                caseless = "text collate utf8mb4_general_ci not null"
+                connection.execute(
+                    sqlalchemy.text(f"alter table docgen_suggestion modify table_key {caseless}")
+                )
             connection.execute(
                 sqlalchemy.delete(migrations.versions).where(migrations.versions.c.version > 1)
             )
     with Ledger(url) as ledger:
         assert len(pages(ledger, "table", 4)[0]) == 9
+        assert ledger.count(SOURCE, Filter(tables=("b",))) == 3
+        assert ledger.count(SOURCE, Filter(tables=("B",))) == 0
 
 
 def curve(share, model="m@1", origin="generated"):
@@ -428,6 +455,30 @@ def test_two_reviewers_at_once_lose_no_decision(request, tmp_path, kind):
         for who in ("ann", "bob"):
             (told,) = (one.suggestion.ref.column for one in ledger.rows(f"count of {who}"))
             assert int(told) == sum(one.suggestion.reviewer == who for one in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_bulk_actions_that_wait_for_each_other_are_both_told_what_they_did(request, kind, monkeypatch):
+    monkeypatch.setattr("docgen_plugin.ledger_rows._BATCH", 50)
+    location = request.getfixturevalue(f"{kind}_url")
+    with Ledger(location) as ledger:
+        ledger.add(SOURCE, [suggestion("t", f"c{number}", number) for number in range(400)])
+        rows = list(ledger.page(SOURCE, limit=400).rows)
+    meet = threading.Barrier(2)
+
+    def accept(order):
+        with Ledger(location) as own:
+            meet.wait()
+            decisions = [Decision(one, "accepted", "ann") for one in rows[::order]]
+            return len(own.decide(SOURCE, decisions, f"{order}"))
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(accept, (1, -1)))
+    assert sorted(done) == [0, 400]
+    with Ledger(location) as ledger:
+        assert {one.version for one in ledger.rows(SOURCE)} == {2}
+        assert all(len(events) == 2 for _, events in ledger.histories(SOURCE))
 
 
 def decide_forever(location):
