@@ -152,7 +152,13 @@ def histories_query(source_hash: str) -> Select[Any]:
     """Return the query for what `history_of` reads, the lines of a place together and the oldest first."""
     s = suggestions.c
     counted = (s.table_key, s.column_name, s.path, s.origin, s.model, s.confidence, s.logprob, s.asked)
-    happened = (events.c[name].label(f"event_{name}") for name in Event.__dataclass_fields__)
+    optional = ("batch", "origin", "model", "asked")
+    happened = (
+        sqlalchemy.func.coalesce(events.c[name], "").label(f"event_{name}")
+        if name in optional
+        else events.c[name].label(f"event_{name}")
+        for name in Event.__dataclass_fields__
+    )
     return (
         sqlalchemy.select(events.c.place, *counted, *happened)
         .join(suggestions, events.c.place == s.place)
@@ -165,12 +171,8 @@ def history_of(lines: Sequence[Any]) -> tuple[Counted, list[Event]]:
     """Return one place and its events, from all its lines of `histories_query`."""
     _, table, column, path, origin, model, confidence, logprob, asked, *_ = lines[0]
     found = Counted(ColumnRef(table, column), path or "", origin, model, confidence, logprob, asked or "")
-    told = []
-    for line in lines:
-        # by place in the line: by name it takes twice as long, and there are hundreds of thousands
-        *begin, batch, of, by, sure, likely, asked = line[9:]
-        told.append(Event(*begin, batch or "", of or "", by or "", sure, likely, asked or ""))
-    return found, told
+    # by place in the line: by name it takes twice as long, and there are hundreds of thousands
+    return found, [Event(*line[9:]) for line in lines]
 
 
 def _present(connection: Connection, places: Sequence[str]) -> dict[str, RowMapping]:
