@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import uuid
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -159,11 +159,11 @@ def _opened(location: str | None, create: bool) -> Ledger:
     "--source", "sources", multiple=True, help="Only this catalog, as docgen status --json names it."
 )
 def export_ledger(file: str, location: str | None, sources: tuple[str, ...]) -> None:
-    """Write every suggestion with its history as JSON lines, to FILE or standard output."""
+    """Write every suggestion with its history, and the calibration, as JSON lines to FILE or standard output."""
     from docgen_plugin.errors import LedgerError
-    from docgen_plugin.ledger_transfer import export_lines
+    from docgen_plugin.ledger_transfer import curve_lines, export_lines
 
-    number = 0
+    number = curves = 0
     try:
         with (
             _opened(location, False) as found,
@@ -172,9 +172,12 @@ def export_ledger(file: str, location: str | None, sources: tuple[str, ...]) -> 
             for line in export_lines(found, sources):
                 out.write(f"{line}\n")
                 number += 1
+            for line in curve_lines(found, sources):
+                out.write(f"{line}\n")
+                curves += 1
     except OSError as err:
         raise LedgerError(f"{file}: cannot be written ({err.strerror})") from err
-    say(f"wrote {count(number, 'suggestion')}")
+    say(f"wrote {count(number, 'suggestion')}" + (f" and {count(curves, 'curve')}" if curves else ""))
 
 
 @ledger.command("import")
@@ -182,19 +185,28 @@ def export_ledger(file: str, location: str | None, sources: tuple[str, ...]) -> 
 @_LEDGER
 @as_json
 def import_ledger(file: str, location: str | None, machine: bool) -> None:
-    """Read what `docgen ledger export` wrote; a place that has a suggestion here keeps it."""
+    """Read what `docgen ledger export` wrote.
+
+    A place that has a suggestion here keeps it, and a model that is calibrated here its calibration.
+    """
     from docgen_plugin.errors import LedgerError
     from docgen_plugin.ledger_transfer import import_lines
 
     try:
         with click.open_file(file, encoding="utf-8") as lines, _opened(location, True) as found:
-            taken, kept = import_lines(found, lines, visible(file))
+            came = import_lines(found, lines, visible(file))
     except (OSError, UnicodeDecodeError) as err:
         raise LedgerError(f"{file}: cannot be read ({getattr(err, 'strerror', None) or 'no UTF-8'})") from err
     if machine:
-        emit({"taken": taken, "kept": kept})
+        emit(asdict(came))
         return
-    show(f"took {count(taken, 'suggestion')}" + (f", kept {kept:,} that stood here already" if kept else ""))
+    show(f"took {count(came.taken, 'suggestion')}" + _standing(came.kept))
+    if came.curves_taken or came.curves_kept:
+        show(f"took {count(came.curves_taken, 'curve')}" + _standing(came.curves_kept))
+
+
+def _standing(kept: int) -> str:
+    return f", kept {kept:,} that stood here already" if kept else ""
 
 
 @click.command()

@@ -10,13 +10,15 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.sql import FromClause
 
 from docgen_plugin.errors import LedgerError
 from docgen_plugin.migrations import MIGRATIONS, versions
 
-__all__ = ["Database", "with_driver"]
+__all__ = ["Database", "Deadlock", "with_driver"]
 
 _BUSY_TIMEOUT_S = 10
 
@@ -30,6 +32,21 @@ _DRIVERS = {
 }
 
 _IGNORED = "*\n"  # the folder's own .gitignore: a ledger in SQLite is one person's working file
+
+
+_DEADLOCKS = ("40P01", "40001", 1213)  # PostgreSQL's, the standard's, MariaDB's
+
+
+class Deadlock(LedgerError):
+    """Two transactions waited for each other, and the database took this one back: it can be tried again."""
+
+
+class _Compiler(SQLiteCompiler):
+    """Writes hints, which SQLAlchemy leaves out for SQLite."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
+        """Return what stands behind a table's name: INDEXED BY, https://www.sqlite.org/lang_indexedby.html."""
+        return text
 
 
 class Database:
@@ -75,13 +92,15 @@ class Database:
     def _connectable(self, url: URL) -> Engine:
         try:
             # NOTE: one thread at a time; a memory database lives as long as its only connection
-            engine = sqlalchemy.create_engine(url)
+            # a server closes what was idle overnight, which is asked before every use; a file does not
+            engine = sqlalchemy.create_engine(url, pool_pre_ping=url.get_backend_name() != "sqlite")
         except (SQLAlchemyError, ImportError) as err:
             raise LedgerError(
                 f"ledger {self.name}: no driver for it is installed ({_line(err)}); install it, or leave "
                 "--ledger out for a SQLite file"
             ) from err
         if engine.dialect.name == "sqlite":
+            engine.dialect.statement_compiler = _Compiler
             event.listen(engine, "connect", _on_connect)
             event.listen(engine, "begin", _on_begin)
         return engine
@@ -121,7 +140,10 @@ class Database:
         except UnicodeError as err:
             raise LedgerError(f"{self.name}: a name or text is not valid Unicode ({err})") from err
         except SQLAlchemyError as err:
-            raise LedgerError(self._explain(err)) from err
+            cause = getattr(err, "orig", None)
+            codes = (getattr(cause, "sqlstate", None), *getattr(cause, "args", ())[:1])
+            kind = Deadlock if any(code in _DEADLOCKS for code in codes) else LedgerError
+            raise kind(self._explain(err)) from err
 
     def _explain(self, err: SQLAlchemyError) -> str:
         cause = _line(getattr(err, "orig", None) or err)

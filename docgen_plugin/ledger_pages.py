@@ -11,17 +11,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, String, func, or_, select, tuple_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from docgen_plugin.errors import LedgerError
 from docgen_plugin.migrations import SORT_CHARS, suggestions
 from docgen_plugin.model import text_hash
 
-__all__ = ["Filter", "GROUPS", "ORDERS", "bookmark", "conditions", "page_query", "tally_query"]
+__all__ = ["Filter", "GROUPS", "ORDERS", "bookmark", "count_query", "page_query", "tally_query"]
 
 GROUPS = ("state", "origin", "model", "path", "owner", "table_key")
 ORDERS = ("table", "confidence", "newest")
 _LIKE_ESCAPE = "\\"
+_INDEXES = {
+    "table": "docgen_suggestion_order",
+    "confidence": "docgen_suggestion_confidence",
+    "newest": "docgen_suggestion_newest",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +46,31 @@ class Filter:
     owner: str = ""
     search: str = ""  # found in the table's key, the column's name or the text, whatever its case
 
+    @property
+    def needs_rows(self) -> bool:
+        """Whether it asks for what no index holds."""
+        return bool(self.models or self.folder or self.owner or self.search)
 
-def conditions(source: str, wanted: Filter) -> list[ColumnElement[bool]]:
+
+class _Folded(FunctionElement[str]):
+    """A text as LIKE finds it whatever its case."""
+
+    type = String()
+    inherit_cache = True
+
+
+@compiles(_Folded)
+def _lower(element: _Folded, compiler: SQLCompiler, **options: Any) -> str:
+    return f"lower({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Folded, "sqlite")
+def _as_it_is(element: _Folded, compiler: SQLCompiler, **options: Any) -> str:
+    # LIKE there knows no case of ASCII by itself; lower() knows no other either, and doubles the time
+    return compiler.process(element.clauses, **options)
+
+
+def _conditions(source: str, wanted: Filter) -> list[ColumnElement[bool]]:
     """Return the filter as conditions of a query over the suggestions."""
     c = suggestions.c
     found: list[ColumnElement[bool]] = [c.source_hash == text_hash(source)]
@@ -64,10 +95,22 @@ def conditions(source: str, wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.folder:
         found.append(c.path.like(f"{_literal(wanted.folder.rstrip('/'))}/%", escape=_LIKE_ESCAPE))
     if wanted.search:
-        pattern = f"%{_literal(wanted.search.lower())}%"
         texts = (c.table_key, c.column_name, c.text)
-        found.append(or_(*(func.lower(one).like(pattern, escape=_LIKE_ESCAPE) for one in texts)))
+        patterns = [f"%{_literal(one)}%" for one in _cases(wanted.search)]
+        found.append(
+            or_(*(_Folded(one).like(like, escape=_LIKE_ESCAPE) for one in texts for like in patterns))
+        )
     return found
+
+
+def _cases(text: str) -> list[str]:
+    """Return the spellings to look for: SQLite tells the cases of letters beyond ASCII apart.
+
+    >>> _cases("Zip"), _cases("Änderung")
+    (['zip'], ['änderung', 'Änderung', 'ÄNDERUNG'])
+    """
+    lower = text.lower()
+    return [lower] if text.isascii() else list(dict.fromkeys((lower, text, text.upper(), lower.capitalize())))
 
 
 def _literal(text: str) -> str:
@@ -96,12 +139,35 @@ def page_query(
         LedgerError: when the bookmark is none of this order's.
     """
     keys, descending = _keys(order)
-    query = select(suggestions).where(*conditions(source, wanted))
+    query = _read_by(select(suggestions), wanted, _INDEXES[order]).where(*_conditions(source, wanted))
     falling = descending != backwards
     if after:
-        here = tuple_(*(sqlalchemy.literal(value) for value in _read_bookmark(order, after, len(keys))))
+        values = [sqlalchemy.literal(value) for value in _read_bookmark(order, after, len(keys))]
+        here, first = tuple_(*values), values[0]
         query = query.where(tuple_(*keys) < here if falling else tuple_(*keys) > here)
+        # says nothing new, but MariaDB finds no place in an index by several columns
+        query = query.where(keys[0] <= first if falling else keys[0] >= first)
     return query.order_by(*(key.desc() if falling else key for key in keys)).limit(limit)
+
+
+def count_query(source: str, wanted: Filter) -> Select[Any]:
+    """Return the query for the number of rows that a filter leaves."""
+    query = select(func.count()).select_from(suggestions)
+    return _read_by(query, wanted).where(*_conditions(source, wanted))
+
+
+def _read_by(query: Select[Any], wanted: Filter, index: str = "") -> Select[Any]:
+    """Return the query with the way through its rows where a database, left alone, takes one that is far longer.
+
+    Measured by tests/benchmarks/review_page.py on 100,000 suggestions: rows looked up from the index of another
+    order lie anywhere, 300 ms; read in the order of the tables, in which most were written, 50 ms.
+    """
+    if wanted.needs_rows:
+        index = _INDEXES["table"]
+        if not wanted.tables:  # MariaDB's rows lie in no order of ours: all of them, as they lie
+            for dialect in ("mariadb", "mysql"):
+                query = query.with_hint(suggestions, "USE INDEX ()", dialect)
+    return query.with_hint(suggestions, f"INDEXED BY {index}", "sqlite") if index else query
 
 
 def bookmark(order: str, found: Any) -> str:
@@ -127,6 +193,7 @@ def _read_bookmark(order: str, text: str, number: int) -> list[Any]:
 
 
 def tally_query(source: str, by: Sequence[str], wanted: Filter) -> Select[Any]:
-    """Return the query for (value of each group, number of rows), for groups out of `GROUPS`."""
+    """Return the query for (value of each group, number of rows), for groups out of `GROUPS` or "sort_key"."""
     columns = [suggestions.c[name] for name in by]
-    return select(*columns, func.count()).where(*conditions(source, wanted)).group_by(*columns)
+    query = _read_by(select(*columns, func.count()), wanted)
+    return query.where(*_conditions(source, wanted)).group_by(*columns)

@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import sqlalchemy
+from sqlalchemy import Select
 from sqlalchemy.engine import Connection, RowMapping
 
 from docgen_plugin.migrations import SORT_CHARS, events, suggestions
 from docgen_plugin.model import ColumnRef, Suggestion, text_hash
 
 __all__ = [
+    "Counted",
     "Decision",
     "Event",
     "Row",
@@ -25,6 +27,8 @@ __all__ = [
     "decide_rows",
     "event_of",
     "event_values",
+    "histories_query",
+    "history_of",
     "place_of",
     "restore_rows",
     "row_of",
@@ -87,6 +91,20 @@ class Event:
     weighed_by: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a place is counted by, as its row has it."""
+
+    ref: ColumnRef
+    path: str
+    origin: str
+    model: str
+    confidence: float  # 0 to 1
+    logprob: float  # nats a token
+    asked: str
+    weighed_by: str
+
+
 def batches(items: Iterable[_T]) -> Iterator[list[_T]]:
     """Yield the items in lists that one statement can ask for."""
     iterator = iter(items)
@@ -127,11 +145,46 @@ def row_of(found: RowMapping) -> Row:
     return Row(suggestion, found["version"], found["previous"])
 
 
-def event_of(found: RowMapping, prefix: str = "") -> Event:
-    """Return the event that a query over the events found; `prefix` stands before the names of its columns."""
-    values: dict[str, Any] = {name: found[f"{prefix}{name}"] for name in Event.__dataclass_fields__}
-    texts = ("batch", "origin", "model", "asked", "weighed_by")
-    return Event(**values | {name: values[name] or "" for name in texts})
+def event_of(found: RowMapping) -> Event:
+    """Return the event that a query over the events found."""
+    values: dict[str, Any] = {name: found[name] for name in Event.__dataclass_fields__}
+    return Event(
+        **values | {name: values[name] or "" for name in ("batch", "origin", "model", "asked", "weighed_by")}
+    )
+
+
+def histories_query(source_hash: str) -> Select[Any]:
+    """Return the query for what `history_of` reads, the lines of a place together and the oldest first."""
+    s = suggestions.c
+    counted = (
+        *(s.table_key, s.column_name, s.path, s.origin, s.model),
+        s.confidence,
+        s.logprob,
+        s.asked,
+        s.weighed_by,
+    )
+    optional = ("batch", "origin", "model", "asked", "weighed_by")
+    happened = (
+        sqlalchemy.func.coalesce(events.c[name], "").label(f"event_{name}")
+        if name in optional
+        else events.c[name].label(f"event_{name}")
+        for name in Event.__dataclass_fields__
+    )
+    return (
+        sqlalchemy.select(events.c.place, *counted, *happened)
+        .join(suggestions, events.c.place == s.place)
+        .where(s.source_hash == source_hash)
+        .order_by(events.c.place, events.c.id)
+    )
+
+
+def history_of(lines: Sequence[Any]) -> tuple[Counted, list[Event]]:
+    """Return one place and its events, from all its lines of `histories_query`."""
+    _, table, column, path, origin, model, confidence, logprob, asked, weighed_by, *_ = lines[0]
+    ref = ColumnRef(table, column)
+    found = Counted(ref, path or "", origin, model, confidence, logprob, asked or "", weighed_by or "")
+    # by place in the line: by name it takes twice as long, and there are hundreds of thousands
+    return found, [Event(*line[10:]) for line in lines]
 
 
 def _present(connection: Connection, places: Sequence[str]) -> dict[str, RowMapping]:

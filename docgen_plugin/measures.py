@@ -7,6 +7,7 @@ no proposal: it is numbered, and left out of every share.
 
 from __future__ import annotations
 
+import bisect
 import math
 import statistics
 from collections import Counter
@@ -16,7 +17,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from docgen_plugin.freshness import WRITTEN_OVER
-from docgen_plugin.ledger_rows import UNDONE, Event, Row
+from docgen_plugin.ledger_rows import UNDONE, Counted, Event
 from docgen_plugin.model import ColumnRef
 from docgen_plugin.proportions import LEAST, Share, is_lower, newcombe
 
@@ -197,7 +198,7 @@ class Measures:
     trial: Trial | None = None  # while a candidate answers a share of the tables
 
 
-def fates(row: Row, events: Iterable[Event]) -> Iterator[Fate]:
+def fates(place: Counted, events: Iterable[Event]) -> Iterator[Fate]:
     """Yield every suggestion that a place ever had, with what became of it; `events` in order, the oldest first."""
     fate: Fate | None = None
     stack: list[Taken] = []
@@ -205,7 +206,7 @@ def fates(row: Row, events: Iterable[Event]) -> Iterator[Fate]:
         if event.new_state == "suggested" and event.why != UNDONE:
             if fate is not None:
                 yield fate
-            fate, stack = _begun(row, event), []
+            fate, stack = _begun(place, event), []
         elif fate is not None:
             _follow(fate, stack, event)
             fate.standing = stack[-1] if stack else None
@@ -213,20 +214,20 @@ def fates(row: Row, events: Iterable[Event]) -> Iterator[Fate]:
         yield fate
 
 
-def _begun(row: Row, event: Event) -> Fate:
+def _begun(place: Counted, event: Event) -> Fate:
     # an event of an older ledger does not tell of its suggestion: then the row does
-    told, one = bool(event.origin), row.suggestion
+    told = event if event.origin else place
     return Fate(
-        one.ref,
-        _folder(one.path),
-        event.origin if told else one.origin,
-        event.model if told else one.model,
-        (event.confidence if told else one.confidence) or 0.0,
-        (event.logprob if told else one.logprob) or 0.0,
+        place.ref,
+        _folder(place.path),
+        told.origin,
+        told.model,
+        told.confidence or 0.0,
+        told.logprob or 0.0,
         event.new_text or "",
         event.happened_at,
-        event.asked if told else one.asked,
-        event.weighed_by if told else one.weighed_by,
+        told.asked,
+        told.weighed_by,
     )
 
 
@@ -267,10 +268,9 @@ def measure(
     What happened lately is compared with what was before, whatever `since` says.
     """
     all_of_them = list(found)
-    listed = [one for one in all_of_them if since is None or _moment(one) >= since]
+    listed = [_case(one) for one in all_of_them if since is None or _moment(one) >= since]
     groups = {name: _grouped(listed, _KEYS[name]) for name in GROUPS}
-    decided = [one for one in listed if one.standing is not None]
-    weeks = _grouped(decided, lambda one: _monday(_moment(one)))
+    weeks = _grouped((one for one in listed if one.state), _monday)
     compared = trial(all_of_them, *pair) if pair is not None else None
     # of a candidate and the standing model neither is the one before
     beside = {compared.name, compared.standing_name} if compared is not None else None
@@ -303,67 +303,103 @@ def trial(found: Iterable[Fate], names: tuple[str, str], since: datetime) -> Tri
     return Trial(shown[0], shown[1], _accepted(ours), _accepted(theirs), tables, own)
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A suggestion as all the groups that it is in count it, worked out once."""
+
+    fate: Fate
+    is_unclear: bool
+    state: str  # accepted, edited or rejected, "" while it is open
+    in_bulk: bool
+    is_taken: bool
+    is_unchanged: bool
+    distance: float | None  # of an edit, None where there is none
+    wait: float  # seconds from suggestion to decision
+    why: str
+    decisions: int
+    reversals: int
+
+
+def _case(fate: Fate) -> _Case:
+    one, unclear = fate.standing, fate.origin == "unclear"
+    decisions, reversals = len(fate.taken), sum([each.is_reversed for each in fate.taken])
+    if one is None:
+        return _Case(fate, unclear, "", False, False, False, None, 0.0, "", decisions, reversals)
+    taken = one.state in _TAKEN
+    edited = taken and one.text != fate.text
+    return _Case(
+        fate,
+        unclear,
+        one.state,
+        bool(one.batch),
+        taken,
+        taken and not edited,
+        _distance(fate.text, one.text) if edited else None,
+        (one.at - fate.at).total_seconds(),
+        one.why or _NO_REASON,
+        decisions,
+        reversals,
+    )
+
+
 def _moment(fate: Fate) -> datetime:
     return fate.standing.at if fate.standing is not None else fate.at
 
 
-def _monday(moment: datetime) -> str:
+def _monday(case: _Case) -> str:
+    moment = _moment(case.fate)
     return (moment - timedelta(days=moment.weekday())).date().isoformat()
 
 
-def _band(fate: Fate) -> str:
-    number = max(index for index, low in enumerate(BANDS) if fate.confidence >= low or not index)
+def _band(case: _Case) -> str:
+    number = max(0, bisect.bisect_right(BANDS, case.fate.confidence) - 1)
     high = BANDS[number + 1] if number + 1 < len(BANDS) else 1.0
     return f"{BANDS[number]:.1f}-{high:.1f}"
 
 
-_KEYS: dict[str, Callable[[Fate], str]] = {
-    "model": lambda one: one.model or "(none)",
-    "origin": lambda one: one.origin,
+_KEYS: dict[str, Callable[[_Case], str]] = {
+    "model": lambda one: one.fate.model or "(none)",
+    "origin": lambda one: one.fate.origin,
     "confidence": _band,
-    "folder": lambda one: one.folder,
+    "folder": lambda one: one.fate.folder,
 }
 
 
-def _grouped(listed: Iterable[Fate], key: Callable[[Fate], str]) -> tuple[Group, ...]:
-    parts: dict[str, list[Fate]] = {}
+def _grouped(listed: Iterable[_Case], key: Callable[[_Case], str]) -> tuple[Group, ...]:
+    parts: dict[str, list[_Case]] = {}
     for one in listed:
         parts.setdefault(key(one), []).append(one)
     return tuple(_group(name, parts[name]) for name in sorted(parts))
 
 
-def _group(name: str, listed: Sequence[Fate]) -> Group:
-    proposed = [one for one in listed if one.origin != "unclear"]
-    decided = [(one, one.standing) for one in proposed if one.standing is not None]
-    single = [one for one, taken in decided if not taken.batch]
-    edits = [_distance(one.text, taken.text) for one, taken in decided if _is_edit(one, taken)]
-    reasons = Counter(taken.why or _NO_REASON for _, taken in decided if taken.state == "rejected")
-    waits = sorted((taken.at - one.at).total_seconds() for one, taken in decided)
-    every = [taken for one in proposed for taken in one.taken]
+def _group(name: str, listed: Sequence[_Case]) -> Group:
+    proposed = [one for one in listed if not one.is_unclear]
+    decided = [one for one in proposed if one.state]
+    single = [one for one in decided if not one.in_bulk]
+    bulk = [one for one in decided if one.in_bulk]
+    edits = [one.distance for one in decided if one.distance is not None]
+    reasons = Counter([one.why for one in decided if one.state == "rejected"])
+    waits = sorted([one.wait for one in decided])
     return Group(
         name,
         len(listed),
         len(listed) - len(proposed),
         len(proposed) - len(decided),
-        _accepted(single),
-        _accepted([one for one, taken in decided if taken.batch]),
-        Share(sum(one.is_unchanged for one in single), len(single)),
+        Share(sum([one.is_taken for one in single]), len(single)),
+        Share(sum([one.is_taken for one in bulk]), len(bulk)),
+        Share(sum([one.is_unchanged for one in single]), len(single)),
         len(edits),
         statistics.median(edits) if edits else None,
         tuple(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0]))),
         (statistics.median(waits), waits[math.ceil(0.9 * len(waits)) - 1]) if waits else None,
-        Share(sum(taken.is_reversed for taken in every), len(every)),
-        statistics.fmean(one.confidence for one in single) if single else None,
+        Share(sum([one.reversals for one in proposed]), sum([one.decisions for one in proposed])),
+        statistics.fmean([one.fate.confidence for one in single]) if single else None,
     )
 
 
 def _accepted(listed: Sequence[Fate]) -> Share:
     taken = sum(one.standing is not None and one.standing.state in _TAKEN for one in listed)
     return Share(taken, len(listed))
-
-
-def _is_edit(fate: Fate, taken: Taken) -> bool:
-    return taken.state in _TAKEN and taken.text != fate.text
 
 
 def _distance(one: str, other: str) -> float:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     func,
     inspect,
 )
+from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection, Dialect
 from sqlalchemy.schema import CreateColumn
 from sqlalchemy.types import TypeDecorator
@@ -47,6 +48,12 @@ _BEHIND = 1_000_000  # the position of a column that an older ledger did not num
 metadata = MetaData()
 
 _DOUBLE = Float(53)  # MariaDB keeps seven digits of a plain FLOAT, and then finds no row by what it gave
+# names and people that differ by case alone are two: MariaDB and MySQL by themselves see one
+_CASELESS = ("mysql", "mariadb")
+_NAME = Text().with_variant(mysql.TEXT(charset="utf8mb4", collation="utf8mb4_bin"), *_CASELESS)
+_NAME_BEGINNING = String(SORT_CHARS).with_variant(
+    mysql.VARCHAR(SORT_CHARS, charset="utf8mb4", collation="utf8mb4_bin"), *_CASELESS
+)
 _BIG_KEY = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself in INTEGER only
 
 versions = Table(
@@ -64,14 +71,14 @@ suggestions = Table(
     Column("place", String(64), primary_key=True),
     Column("source_hash", String(16), nullable=False),
     Column("source", Text, nullable=False),
-    Column("table_key", Text, nullable=False),
-    Column("column_name", Text, nullable=False),  # "" is the table itself
+    Column("table_key", _NAME, nullable=False),
+    Column("column_name", _NAME, nullable=False),  # "" is the table itself
     Column("text", Text, nullable=False),
     Column("text_hash", String(16), nullable=False),
     Column("state", String(16), nullable=False),
     Column("previous", String(16), nullable=False),  # the state before this one, "" for the first
     Column("origin", String(16), nullable=False),
-    Column("model", Text, nullable=False),
+    Column("model", _NAME, nullable=False),
     Column("logprob", _DOUBLE, nullable=False),
     Column("confidence", _DOUBLE, nullable=False),
     Column("fingerprint", Text, nullable=False),
@@ -81,17 +88,25 @@ suggestions = Table(
     Column("decided_at", UtcDateTime),
     Column("applied_at", UtcDateTime),
     Column("version", Integer, nullable=False),  # counts changes: the compare of compare-and-swap
-    Column("sort_key", String(SORT_CHARS)),  # the table's key as far as every database can index it
+    Column("sort_key", _NAME_BEGINNING),  # the table's key as far as every database can index it
     Column("position", Integer),  # of the column in its table from 1, 0 for the table itself
-    Column("path", Text),  # the file that documents the table, and who owns it: what reviewers filter by
-    Column("owner", Text),
+    Column("path", _NAME),  # the file that documents the table, and who owns it: what reviewers filter by
+    Column("owner", _NAME),
     Column("evidence", Text),  # where the text comes from, or what speaks against one
     Column("parent_hash", String(16)),  # of the text that was inherited
-    Column("asked", Text),  # the model that was asked, be the text its own or not
-    Column("weighed_by", Text),  # the model whose log-probability a text that it did not write has
-    Index("docgen_suggestion_source_state", "source_hash", "state"),
-    Index("docgen_suggestion_order", "source_hash", "sort_key", "position", "place"),
-    Index("docgen_suggestion_confidence", "source_hash", "confidence", "place"),
+    Column("asked", _NAME),  # the model that was asked, be the text its own or not
+    Column("weighed_by", _NAME),  # the model whose log-probability a text that it did not write has
+    # each holds what filters ask for besides what it sorts by: a row is read only when it is shown
+    Index("docgen_suggestion_source_state", "source_hash", "state", "origin", "confidence"),
+    Index("docgen_suggestion_tally", "source_hash", "sort_key", "state", "origin"),
+    Index(
+        "docgen_suggestion_order",
+        *("source_hash", "sort_key", "position", "place", "state", "origin", "confidence"),
+    ),
+    Index("docgen_suggestion_confidence", "source_hash", "confidence", "place", "state", "origin"),
+    Index(
+        "docgen_suggestion_newest", "source_hash", "suggested_at", "place", "state", "origin", "confidence"
+    ),
 )
 
 events = Table(
@@ -100,7 +115,7 @@ events = Table(
     Column("id", _BIG_KEY, primary_key=True, autoincrement=True),
     Column("place", String(64), nullable=False),
     Column("happened_at", UtcDateTime, nullable=False),
-    Column("who", Text, nullable=False),
+    Column("who", _NAME, nullable=False),
     Column("old_state", String(16), nullable=False),
     Column("new_state", String(16), nullable=False),
     Column("old_text", Text),  # None where the text did not change
@@ -112,8 +127,8 @@ events = Table(
     Column("model", Text),
     Column("confidence", _DOUBLE),
     Column("logprob", _DOUBLE),
-    Column("asked", Text),
-    Column("weighed_by", Text),
+    Column("asked", _NAME),
+    Column("weighed_by", _NAME),
     Index("docgen_event_place", "place"),
     Index("docgen_event_batch", "batch"),
 )
@@ -180,4 +195,21 @@ def _fifth(connection: Connection) -> None:
         _complete(connection, table)
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first, _second, _third, _fourth, _fifth)
+def _sixth(connection: Connection) -> None:
+    """Make the indexes those that pages and numbers are read from, and names differ by case everywhere."""
+    indexes = sorted(suggestions.indexes, key=lambda index: str(index.name))
+    found = {one["name"]: one["column_names"] for one in inspect(connection).get_indexes(suggestions.name)}
+    if all(found.get(str(index.name)) == [column.name for column in index.columns] for index in indexes):
+        return  # the tables are new and have today's shape
+    for index in indexes:
+        index.drop(connection, checkfirst=True)
+    if connection.dialect.name in _CASELESS:
+        for column in (*suggestions.columns, *events.columns):
+            if column.type in (_NAME, _NAME_BEGINNING):
+                definition = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {column.table.name} MODIFY {definition}")
+    for index in indexes:
+        index.create(connection)
+
+
+MIGRATIONS: Sequence[Callable[[Connection], None]] = (_first, _second, _third, _fourth, _fifth, _sixth)

@@ -13,22 +13,26 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import operator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import sqlalchemy
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from docgen_plugin.calibration import Curve, points_json, read_points
-from docgen_plugin.database import Database
+from docgen_plugin.database import Database, Deadlock
 from docgen_plugin.errors import LedgerError
-from docgen_plugin.ledger_pages import Filter, bookmark, conditions, page_query, tally_query
+from docgen_plugin.ledger_pages import Filter, bookmark, count_query, page_query, tally_query
 from docgen_plugin.ledger_rows import (
     UNDONE,
+    Counted,
     Decision,
     Event,
     Row,
@@ -37,6 +41,8 @@ from docgen_plugin.ledger_rows import (
     decide_rows,
     event_of,
     event_values,
+    histories_query,
+    history_of,
     place_of,
     restore_rows,
     row_of,
@@ -47,11 +53,16 @@ from docgen_plugin.model import STATES, ColumnRef, Suggestion, text_hash
 
 __all__ = ["Decision", "Event", "Filter", "Ledger", "Page", "Row"]
 
+_T = TypeVar("_T")
+
 _FILED = ("accepted", "edited")
 _UNDOABLE = ("accepted", "edited", "rejected")
 _INTO_FILE = "written to the file "
+_OF_CURVE = ("model", "origin", "decisions", "method", "fitted_at")
 _TRIES = 5
 _BATCH_CHARS = 32  # of the name of an action on many places
+_PATIENCE_S = 0.05  # doubled before every further try
+_LATE = 1000  # events that one may come behind and still be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +123,9 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        base = sqlalchemy.select(suggestions).where(
-            suggestions.c.source_hash == text_hash(source), suggestions.c.state.in_(states)
-        )
+        base = sqlalchemy.select(suggestions).where(suggestions.c.source_hash == text_hash(source))
+        if set(states) != set(STATES):  # SQLite would rather find all states one by one than few tables
+            base = base.where(suggestions.c.state.in_(states))
         if origins:
             base = base.where(suggestions.c.origin.in_(origins))
         with self._database.reading() as connection:
@@ -187,13 +198,8 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        query = (
-            sqlalchemy.select(sqlalchemy.func.count())
-            .select_from(suggestions)
-            .where(*conditions(source, wanted or Filter()))
-        )
         with self._database.reading() as connection:
-            return int(connection.execute(query).scalar() or 0)
+            return int(connection.execute(count_query(source, wanted or Filter())).scalar() or 0)
 
     def tally(
         self, source: str, by: Sequence[str], wanted: Filter | None = None
@@ -203,9 +209,19 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
+        wanted = wanted or Filter()
+        # an index has the tables' keys as far as it can; the few that are longer are asked for by themselves
+        begun = tuple("sort_key" if name == "table_key" else name for name in by)
         with self._database.reading() as connection:
-            found = connection.execute(tally_query(source, by, wanted or Filter()))
-            return sorted((tuple(value or "" for value in one[:-1]), one[-1]) for one in found)
+            found = connection.execute(tally_query(source, begun, wanted)).all()
+            if begun != tuple(by):
+                at = by.index("table_key")
+                cut = {one[at] for one in found if len(one[at]) == SORT_CHARS}
+                found = [one for one in found if one[at] not in cut]
+                for part in batches(cut):
+                    whole = tally_query(source, by, wanted).where(suggestions.c.sort_key.in_(part))
+                    found += connection.execute(whole).all()
+        return sorted((tuple([value or "" for value in one[:-1]]), int(one[-1])) for one in found)
 
     def counts(self, source: str) -> list[tuple[str, str, str, int]]:
         """Return (table key, state, origin, number of rows) of a source, sorted.
@@ -213,14 +229,8 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        keys = (suggestions.c.table_key, suggestions.c.state, suggestions.c.origin)
-        query = (
-            sqlalchemy.select(*keys, sqlalchemy.func.count())
-            .where(suggestions.c.source_hash == text_hash(source))
-            .group_by(*keys)
-        )
-        with self._database.reading() as connection:
-            return sorted((one[0], one[1], one[2], one[3]) for one in connection.execute(query))
+        found = self.tally(source, ("table_key", "state", "origin"))
+        return [(key, state, origin, number) for (key, state, origin), number in found]
 
     def history(self, source: str, ref: ColumnRef) -> list[Event]:
         """Return everything that happened to a place, the oldest first.
@@ -232,24 +242,17 @@ class Ledger:
         with self._database.reading() as connection:
             return [event_of(found) for found in connection.execute(query).mappings()]
 
-    def histories(self, source: str) -> Iterator[tuple[Row, list[Event]]]:
-        """Yield every row of a source with all that happened to its place, the oldest first, in one query.
+    def histories(self, source: str) -> Iterator[tuple[Counted, list[Event]]]:
+        """Yield every place of a source with all that happened to it, the oldest first, in one query.
 
         Raises:
             LedgerError: when the ledger cannot be read.
         """
-        happened = [column.label(f"event_{column.name}") for column in events.c]
-        query = (
-            sqlalchemy.select(suggestions, *happened)
-            .join(events, events.c.place == suggestions.c.place)
-            .where(suggestions.c.source_hash == text_hash(source))
-            .order_by(events.c.place, events.c.id)
-        )
+        query = histories_query(text_hash(source))
         with self._database.reading() as connection:
-            found = connection.execution_options(yield_per=1000).execute(query).mappings()
-            for _, lines in itertools.groupby(found, key=lambda one: one["place"]):
-                listed = list(lines)
-                yield row_of(listed[0]), [event_of(one, "event_") for one in listed]
+            found = connection.execution_options(yield_per=1000).execute(query)
+            for _, lines in itertools.groupby(found, key=operator.itemgetter(0)):
+                yield history_of(list(lines))
 
     def curves(self) -> list[Curve]:
         """Return what was fitted on decisions, the oldest first.
@@ -260,9 +263,9 @@ class Ledger:
         query = sqlalchemy.select(calibrations).order_by(calibrations.c.id)
         with self._database.reading() as connection:
             found = list(connection.execute(query).mappings())
-        names = ("model", "origin", "decisions", "method", "fitted_at")
         return [
-            Curve(points=read_points(one["points"]), **{name: one[name] for name in names}) for one in found
+            Curve(points=read_points(one["points"]), **{name: one[name] for name in _OF_CURVE})
+            for one in found
         ]
 
     def keep_curves(self, curves: Iterable[Curve]) -> None:
@@ -271,14 +274,8 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be written.
         """
-        names = ("model", "origin", "decisions", "method", "fitted_at")
-        rows = [
-            {"points": points_json(curve.points), **{name: getattr(curve, name) for name in names}}
-            for curve in curves
-        ]
-        if rows:
-            with self._database.writing() as connection:
-                connection.execute(calibrations.insert(), rows)
+        with self._database.writing() as connection:
+            _add_curves(connection, curves)
 
     def filed(self, source: str) -> set[ColumnRef]:
         """Return the accepted and edited places that `file` was told of and nobody changed since.
@@ -336,10 +333,16 @@ class Ledger:
         listed = list({suggestion.ref: suggestion for suggestion in found}.values())
         if not listed:
             return set()
-        for _ in range(_TRIES):
-            # another process may record one of these places between look and insert: then look again
-            with contextlib.suppress(IntegrityError), self._database.writing() as connection:
-                return add_rows(connection, source, listed)
+        return self._written(lambda connection: add_rows(connection, source, listed))
+
+    def _written(self, change: Callable[[Connection], _T]) -> _T:
+        """Make a change in a transaction of its own; when others' work came between, look again and make it anew."""
+        for number in range(_TRIES):
+            if number:
+                time.sleep(_PATIENCE_S * 2**number)
+            # a place may be recorded between look and insert, two bulk actions may wait for each other
+            with contextlib.suppress(IntegrityError, Deadlock), self._database.writing() as connection:
+                return change(connection)
         raise LedgerError(f"{self.name}: others write to the ledger all the time; run it again")
 
     def decide(self, source: str, decisions: Iterable[Decision], batch: str = "") -> set[ColumnRef]:
@@ -351,12 +354,13 @@ class Ledger:
             LedgerError: when the ledger cannot be written.
         """
         listed = list(decisions)
-        done: set[ColumnRef] = set()
-        if listed:
-            with self._database.writing() as connection:
-                for part in batches(listed):
-                    done.update(decide_rows(connection, source, part, batch))
-        return done
+        if not listed:
+            return set()
+        return self._written(
+            lambda connection: {
+                ref for part in batches(listed) for ref in decide_rows(connection, source, part, batch)
+            }
+        )
 
     def undo(self, source: str, rows: Iterable[Row], who: str = "") -> set[ColumnRef]:
         """Take back the latest decision on each row and return the places changed.
@@ -366,11 +370,12 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be written.
         """
-        done: set[ColumnRef] = set()
-        with self._database.writing() as connection:
-            for part in batches(rows):
-                done.update(undo_rows(connection, source, part, who))
-        return done
+        listed = list(rows)
+        return self._written(
+            lambda connection: {
+                ref for part in batches(listed) for ref in undo_rows(connection, source, part, who)
+            }
+        )
 
     def batch(self, source: str, name: str) -> list[Row]:
         """Return the rows that an action on many places changed and that nothing has changed since.
@@ -426,14 +431,37 @@ class Ledger:
         Raises:
             LedgerError: when the ledger cannot be read.
         """
+        newest = sqlalchemy.select(sqlalchemy.func.max(events.c.id))
+        number = sqlalchemy.select(sqlalchemy.func.count()).select_from(events)
         with self._database.reading() as connection:
-            return int(connection.execute(sqlalchemy.select(sqlalchemy.func.max(events.c.id))).scalar() or 0)
+            last = int(connection.execute(newest).scalar() or 0)
+            # a team's database numbers events before they are there to see: one that comes late fills a gap
+            there = connection.execute(number.where(events.c.id > last - _LATE, events.c.id <= last)).scalar()
+        return last * (_LATE + 1) + int(there or 0)
 
-    def restore(self, found: Iterable[tuple[str, Row, Sequence[Event]]]) -> int:
-        """Write rows of any state with their histories, all or none; return how many, those with a row left out.
+    def restore(
+        self, found: Iterable[tuple[str, Row, Sequence[Event]]], curves: Iterable[Curve] = ()
+    ) -> tuple[int, int]:
+        """Write rows of any state with their histories, and curves, all or none; return how many rows and curves.
+
+        Left out are rows of places that have one, and curves of a model and origin that have one.
 
         Raises:
             LedgerError: when the ledger cannot be written.
         """
         with self._database.writing() as connection:
-            return sum(restore_rows(connection, part) for part in batches(found))
+            taken = sum(restore_rows(connection, part) for part in batches(found))
+            standing = sqlalchemy.select(calibrations.c.model, calibrations.c.origin).distinct()
+            present = {(one[0], one[1]) for one in connection.execute(standing)}
+            fresh = [one for one in curves if (one.model, one.origin) not in present]
+            _add_curves(connection, fresh)
+            return taken, len(fresh)
+
+
+def _add_curves(connection: Connection, curves: Iterable[Curve]) -> None:
+    rows = [
+        {"points": points_json(curve.points), **{name: getattr(curve, name) for name in _OF_CURVE}}
+        for curve in curves
+    ]
+    if rows:
+        connection.execute(calibrations.insert(), rows)

@@ -42,7 +42,7 @@ PINNED = {
     ],
     "docgen_plugin.coverage": ["Coverage", "Group", "TableCoverage", "compare", "measure", "percent"],
     "docgen_plugin.coverage_report": ["as_badge", "as_json", "as_markdown", "fault_json"],
-    "docgen_plugin.database": ["Database", "with_driver"],
+    "docgen_plugin.database": ["Database", "Deadlock", "with_driver"],
     "docgen_plugin.descriptions_file": ["render", "write"],
     "docgen_plugin.dialect": ["Dialect", "Tokens", "asked_units"],
     "docgen_plugin.errors": ["ConfigError", "DocgenError", "LedgerError", "ModelError", "SourceError", "WriteError"],
@@ -65,13 +65,13 @@ PINNED = {
         "is_noun_phrase", "is_occasion", "is_participle", "is_party", "is_plural", "is_predicate", "is_verb",
     ],
     "docgen_plugin.ledger_pages": [
-        "Filter", "GROUPS", "ORDERS", "bookmark", "conditions", "page_query", "tally_query",
+        "Filter", "GROUPS", "ORDERS", "bookmark", "count_query", "page_query", "tally_query",
     ],
     "docgen_plugin.ledger_rows": [
-        "Decision", "Event", "Row", "UNDONE", "add_rows", "batches", "decide_rows", "event_of", "event_values", "place_of",
-        "restore_rows", "row_of", "undo_rows",
+        "Counted", "Decision", "Event", "Row", "UNDONE", "add_rows", "batches", "decide_rows", "event_of", "event_values",
+        "histories_query", "history_of", "place_of", "restore_rows", "row_of", "undo_rows",
     ],
-    "docgen_plugin.ledger_transfer": ["export_lines", "import_lines"],
+    "docgen_plugin.ledger_transfer": ["Imported", "curve_lines", "export_lines", "import_lines"],
     "docgen_plugin.lineage": [
         "SQLGLOT_BUGS", "mark_functions", "quiet_sqlglot", "read_lineage", "trace", "with_lineage",
     ],

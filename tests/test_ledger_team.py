@@ -7,6 +7,9 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,9 +17,10 @@ import sqlalchemy
 from click.testing import CliRunner
 
 from docgen_plugin import migrations
+from docgen_plugin.calibration import Curve
 from docgen_plugin.cli import cli
 from docgen_plugin.errors import LedgerError
-from docgen_plugin.ledger_transfer import export_lines, import_lines
+from docgen_plugin.ledger_transfer import Imported, curve_lines, export_lines, import_lines
 from docgen_plugin.model import ColumnRef, Suggestion
 from docgen_plugin.store import Decision, Filter, Ledger
 
@@ -119,6 +123,8 @@ FILTERS = [
     (Filter(search="100%"), 3),
     (Filter(search="1_0"), 0),
     (Filter(search="%"), 3),
+    (Filter(search="100%", tables=("C_100%",), models=("m@1",)), 2),
+    (Filter(tables=("B",)), 0),
     (Filter(search="text of b zip"), 1),
     (Filter(search="'; drop table docgen_suggestion; --"), 0),
     (Filter(owner="ops", origins=("generated",), min_confidence=0.65), 1),
@@ -130,6 +136,22 @@ def test_filters(any_ledger, wanted, number):
     assert any_ledger.count(SOURCE, wanted) == number
     assert len(any_ledger.page(SOURCE, wanted).rows) == number
     assert sum(n for _, n in any_ledger.tally(SOURCE, ("state",), wanted)) == number
+
+
+@pytest.mark.parametrize("needle", ["Größe", "GRÖSSE", "größe", "GRÖßE"])
+def test_search_knows_the_cases_of_other_letters(any_ledger, needle):
+    for number, text in enumerate(("Größe der Kiste", "GRÖẞE", "die größe")):
+        any_ledger.add(SOURCE, [Suggestion(ColumnRef("k", f"c{number}"), text)])
+    found = any_ledger.count(SOURCE, Filter(search=needle))
+    assert found == (0 if needle == "GRÖSSE" else 2)
+
+
+def test_long_names_that_begin_alike_are_counted_apart(any_ledger):
+    names = ["k" * 180, "k" * 180 + "1", "k" * 180 + "2", "k" * 179]
+    any_ledger.add("long", [suggestion(name, f"c{n}") for name in names for n in range(len(name) - 178)])
+    told = {key: number for (key, _), number in any_ledger.tally("long", ("table_key", "state"))}
+    assert told == {name: len(name) - 178 for name in names}
+    assert [key for key, *_ in any_ledger.counts("long")] == sorted(names)
 
 
 def test_tallies(any_ledger):
@@ -232,9 +254,9 @@ def test_a_new_suggestion_is_recorded_with_what_it_was(ledger):
 def as_first_version(path):
     """Take from a ledger what its second version added."""
     connection = sqlite3.connect(path)
-    for name in ("order", "confidence"):
-        connection.execute(f"drop index docgen_suggestion_{name}")
-    connection.execute("drop index docgen_event_batch")
+    indexes = connection.execute("select name from sqlite_master where type = 'index' and sql is not null")
+    for (name,) in indexes.fetchall():
+        connection.execute(f"drop index {name}")
     for table, columns in (
         ("docgen_suggestion", ("sort_key", "position", "path", "owner", "asked", "weighed_by")),
         ("docgen_event", ("batch", "origin", "model", "confidence", "logprob", "asked", "weighed_by")),
@@ -266,28 +288,40 @@ def test_other_databases_take_the_second_version_too(request, kind):
         filled(ledger)
         engine = ledger._database._engine
         with engine.begin() as connection:
+            for index in migrations.suggestions.indexes:
+                index.drop(connection)
             for name in ("sort_key", "owner"):
-                if kind == "mariadb" and name == "sort_key":
-                    connection.execute(
-                        sqlalchemy.text("drop index docgen_suggestion_order on docgen_suggestion")
-                    )
                 connection.execute(sqlalchemy.text(f"alter table docgen_suggestion drop column {name}"))
             connection.execute(sqlalchemy.text("alter table docgen_event drop column confidence"))
+            if kind == "mariadb":  # as its own default has it
+                caseless = "text collate utf8mb4_general_ci not null"
+                connection.execute(
+                    sqlalchemy.text(f"alter table docgen_suggestion modify table_key {caseless}")
+                )
             connection.execute(
                 sqlalchemy.delete(migrations.versions).where(migrations.versions.c.version > 1)
             )
     with Ledger(url) as ledger:
         assert len(pages(ledger, "table", 4)[0]) == 9
+        assert ledger.count(SOURCE, Filter(tables=("b",))) == 3
+        assert ledger.count(SOURCE, Filter(tables=("B",))) == 0
+
+
+def curve(share, model="m@1", origin="generated"):
+    points = ((-2.5, 0.1), (-0.3, share))
+    return Curve(model, origin, points, 40, "platt", datetime(2026, 1, 31, 9, tzinfo=UTC))
 
 
 def test_a_ledger_moves_to_another_database_and_back(any_ledger, tmp_path):
     decide(any_ledger, "edited", text="Postleitzahl des Käufers 🙂")
     decide(any_ledger, "applied")
+    any_ledger.keep_curves([curve(0.2), curve(0.3), curve(0.4, model="", origin="composed")])
     lines = list(export_lines(any_ledger))
     assert len(lines) == 9
     with Ledger(tmp_path / "other.db") as other:
-        assert import_lines(other, lines, "f") == (9, 0)
-        assert import_lines(other, lines, "f") == (0, 9)
+        assert import_lines(other, [*lines, *curve_lines(any_ledger)], "f") == Imported(9, 0, 3, 0)
+        assert import_lines(other, [*curve_lines(any_ledger), *lines], "f") == Imported(0, 9, 0, 3)
+        assert other.curves() == any_ledger.curves()
         assert list(export_lines(other)) == lines or sorted(export_lines(other)) == sorted(lines)
         assert other.history(SOURCE, ColumnRef("b", "zip")) == any_ledger.history(
             SOURCE, ColumnRef("b", "zip")
@@ -295,7 +329,45 @@ def test_a_ledger_moves_to_another_database_and_back(any_ledger, tmp_path):
         assert row(other) == row(any_ledger)
 
 
+def test_a_calibrated_model_keeps_its_calibration_and_others_come_in(ledger, tmp_path):
+    ledger.keep_curves([curve(0.2), curve(0.4, "new@2")])
+    with Ledger(tmp_path / "other.db") as other:
+        other.keep_curves([curve(0.9)])
+        assert import_lines(other, curve_lines(ledger), "f") == Imported(0, 0, 1, 1)
+        assert other.curves() == [curve(0.9), curve(0.4, "new@2")]
+
+
+def test_of_one_source_only_the_calibration_that_it_goes_by_is_written(ledger):
+    ledger.keep_curves([curve(0.2), curve(0.4, "new@2"), curve(0.5, "m@1", "reused")])
+    assert [json.loads(line)["curve"]["points"][1][1] for line in curve_lines(ledger, [SOURCE])] == [0.2]
+    assert len(list(curve_lines(ledger))) == 3
+
+
+def curve_line(**more):
+    one = {"model": "m", "origin": "generated", "points": [[0, 0.5]], "decisions": 9, "method": "platt",
+           "fitted_at": "2026-01-31T09:00:00+00:00"}  # fmt: skip
+    return json.dumps({"format": 1, "kind": "curve", "curve": one | more})
+
+
+def test_the_line_of_a_curve_is_read(ledger):
+    assert import_lines(ledger, [curve_line()], "f").curves_taken == 1
+
+
 BAD_LINES = [
+    curve_line(points=[]),
+    curve_line(points=[[0, 0.5], [1, 0.4]]),
+    curve_line(points=[[0, 1.5]]),
+    curve_line(points=[[0, float("nan")]]),
+    curve_line(points="steep"),
+    curve_line(model=None),
+    curve_line(fitted_at=None),
+    curve_line(fitted_at="then"),
+    curve_line(decisions="many"),
+    curve_line(more=1),
+    '{"format": 1, "kind": "curve"}',
+    '{"format": 1, "kind": "curve", "curve": {"points": [[0, 1]]}}',
+    '{"format": 1, "kind": "rule", "rule": {}}',
+    '{"format": 1, "source": "s", "row": {"ref": ["t", "c"], "version": 1, "previous": "", "text": null}, "events": []}',
     "nonsense",
     "[]",
     "{}",
@@ -316,17 +388,25 @@ def test_a_bad_line_is_named_and_nothing_is_taken(ledger, tmp_path, bad):
         with pytest.raises(LedgerError, match=r"^moved\.jsonl:2: "):
             import_lines(other, [good, bad], "moved.jsonl")
         assert other.sources() == []
+        assert other.curves() == []
 
 
 def test_export_and_import_as_typed(ledger, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    ledger.keep_curves([curve(0.2)])
     ledger.close()
     run = CliRunner().invoke(cli, ["ledger", "export", "--ledger", "l.db"])
     assert run.exit_code == 0, run.output
-    assert len([json.loads(line) for line in run.stdout.splitlines()]) == 9
+    assert len([json.loads(line) for line in run.stdout.splitlines()]) == 10
+    assert "wrote 9 suggestions and 1 curve" in run.stderr
     assert CliRunner().invoke(cli, ["ledger", "export", "out.jsonl", "--ledger", "l.db"]).exit_code == 0
     run = CliRunner().invoke(cli, ["ledger", "import", "out.jsonl", "--ledger", "new.db", "--json"])
-    assert json.loads(run.stdout) == {"taken": 9, "kept": 0}
+    assert json.loads(run.stdout) == {"taken": 9, "kept": 0, "curves_taken": 1, "curves_kept": 0}
+    run = CliRunner().invoke(cli, ["ledger", "import", "out.jsonl", "--ledger", "new.db"])
+    assert run.stdout.splitlines() == [
+        "took 0 suggestions, kept 9 that stood here already",
+        "took 0 curves, kept 1 that stood here already",
+    ]
     for arguments, message in (
         (["export", "--ledger", "none.db"], "no ledger at none.db"),
         (["export", "no/where.jsonl", "--ledger", "l.db"], "cannot be written"),
@@ -375,6 +455,30 @@ def test_two_reviewers_at_once_lose_no_decision(request, tmp_path, kind):
         for who in ("ann", "bob"):
             (told,) = (one.suggestion.ref.column for one in ledger.rows(f"count of {who}"))
             assert int(told) == sum(one.suggestion.reviewer == who for one in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_bulk_actions_that_wait_for_each_other_are_both_told_what_they_did(request, kind, monkeypatch):
+    monkeypatch.setattr("docgen_plugin.ledger_rows._BATCH", 50)
+    location = request.getfixturevalue(f"{kind}_url")
+    with Ledger(location) as ledger:
+        ledger.add(SOURCE, [suggestion("t", f"c{number}", number) for number in range(400)])
+        rows = list(ledger.page(SOURCE, limit=400).rows)
+    meet = threading.Barrier(2)
+
+    def accept(order):
+        with Ledger(location) as own:
+            meet.wait()
+            decisions = [Decision(one, "accepted", "ann") for one in rows[::order]]
+            return len(own.decide(SOURCE, decisions, f"{order}"))
+
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(accept, (1, -1)))
+    assert sorted(done) == [0, 400]
+    with Ledger(location) as ledger:
+        assert {one.version for one in ledger.rows(SOURCE)} == {2}
+        assert all(len(events) == 2 for _, events in ledger.histories(SOURCE))
 
 
 def decide_forever(location):

@@ -63,7 +63,7 @@ def undo(ledger, column):
 
 
 def measured(ledger, since=None, source=SOURCE):
-    found = [fate for row, events in ledger.histories(source) for fate in fates(row, events)]
+    found = [fate for place, events in ledger.histories(source) for fate in fates(place, events)]
     return measure(found, Clock.at, since)
 
 
@@ -375,7 +375,9 @@ def test_json_equals_the_measures(shop):
         "high": 1.0,
     }
     with Ledger("l.db") as ledger:
-        listed = [fate for row, events in ledger.histories(found["source"]) for fate in fates(row, events)]
+        listed = [
+            fate for place, events in ledger.histories(found["source"]) for fate in fates(place, events)
+        ]
     assert found == as_json(found["source"], measure(listed, datetime.now(UTC)))
 
 

@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from docgen_plugin import pipeline, targets
 from docgen_plugin.config import Config
@@ -17,7 +17,7 @@ from docgen_plugin.pipeline import ApplyReport
 from docgen_plugin.review.ledgers import Ledgers
 from docgen_plugin.review.models import Models
 from docgen_plugin.selection import chosen_tables, require_choice
-from docgen_plugin.store import Decision, Filter, Ledger, Row
+from docgen_plugin.store import Decision, Filter, Ledger, Page, Row
 
 __all__ = ["Desk", "Meant", "Outcome", "Shown", "Written"]
 
@@ -84,9 +84,8 @@ class Written:
 @dataclass(frozen=True, slots=True)
 class _Tally:
     mark: int
-    by_table: dict[str, Counter[str]]
+    by_table: dict[str, dict[str, int]]  # by state, and "unclear" among the suggested
     states: Counter[str]
-    origins: Counter[str] = field(default_factory=Counter)
 
 
 class Desk:
@@ -134,7 +133,7 @@ class Desk:
         return Outcome(len(turned), f"read again: {count(len(catalog.tables), 'table')}{changed}")
 
     def tally(self) -> _Tally:
-        """Return the numbers by table, state and origin; read again only when the ledger has changed.
+        """Return the numbers by table and state; read again only when the ledger has changed.
 
         Raises:
             LedgerError: when the ledger cannot be read.
@@ -144,35 +143,43 @@ class Desk:
             if known is not None and known.mark == mark:
                 return known
             found = ledger.tally(self.name, ("table_key", "state", "origin"))
-        tables: dict[str, Counter[str]] = {}
-        states: Counter[str] = Counter()
-        origins: Counter[str] = Counter()
+        tables: dict[str, dict[str, int]] = {}
+        totals: Counter[tuple[str, str]] = Counter()
         for (key, state, origin), number in found:
             if key not in self.shown.positions and self.shown.scope:
                 continue
-            tables.setdefault(key, Counter())[state] += number
+            table = tables.get(key)
+            if table is None:
+                table = tables[key] = {}
+            table[state] = table.get(state, 0) + number
+            totals[state, origin] += number
+            if origin == "unclear" and state == "suggested":
+                table["unclear"] = number
+        states: Counter[str] = Counter(unclear=totals["suggested", "unclear"])
+        for (state, _), number in totals.items():
             states[state] += number
-            origins[origin] += number
-            if (state, origin) == ("suggested", "unclear"):
-                tables[key]["unclear"] += number
-                states["unclear"] += number
-        made = _Tally(mark, tables, states, origins)
+        made = _Tally(mark, tables, states)
         self._tally = made
         return made
 
-    def count(self, ledger: Ledger, wanted: Filter) -> int:
-        """Return how many rows a filter leaves; counted again only when the ledger has changed.
+    def page(self, wanted: Filter, order: str, after: str, before: str, limit: int) -> tuple[Page, int]:
+        """Return a page of suggestions, and how many the filter leaves; counted again only when the ledger has changed.
 
         Raises:
-            LedgerError: when the ledger cannot be read.
+            LedgerError: when the ledger cannot be read, or a bookmark is none of this order's.
         """
-        mark = ledger.mark()
-        if self._counts[0] != mark or len(self._counts[1]) > _COUNTS_KEPT:
-            self._counts = (mark, {})
-        known = self._counts[1]
-        if wanted not in known:
-            known[wanted] = ledger.count(self.name, wanted)
-        return known[wanted]
+        wanted = self.scoped(wanted)
+        with self.ledgers.lent() as ledger:
+            mark = ledger.mark()
+            if self._counts[0] != mark or len(self._counts[1]) > _COUNTS_KEPT:
+                self._counts = (mark, {})
+            known = self._counts[1]
+            found = ledger.page(self.name, wanted, order, after, before, limit)
+            if wanted not in known:
+                # the first page without another behind it is all there is: a search in vain looks once
+                is_whole = not (after or before or found.next)
+                known[wanted] = len(found.rows) if is_whole else ledger.count(self.name, wanted)
+        return found, known[wanted]
 
     def decide(
         self, ref: ColumnRef, version: int, state: str, who: str, text: str = "", why: str = ""
@@ -244,11 +251,9 @@ class Desk:
             LedgerError: when the ledger cannot be read.
         """
         with self.ledgers.lent() as ledger:
-            whole = self._open(wanted)
-            number = ledger.count(self.name, whole) if whole is not None else 0
-            clear = self._clear(ledger, wanted)
-            kept = ledger.count(self.name, clear) if clear is not None else 0
-        return Meant(kept, number - kept)
+            found = self._open_by_origin(ledger, wanted)
+        unclear = found.pop("unclear", 0)
+        return Meant(sum(found.values()), unclear)
 
     def accept_all(self, wanted: Filter, number: int, who: str) -> Outcome:
         """Accept everything open in a filter as one action, if it is as many as the reviewer was told.
@@ -284,13 +289,16 @@ class Desk:
             return None
         return self.scoped(replace(wanted, states=("suggested",)))
 
+    def _open_by_origin(self, ledger: Ledger, wanted: Filter) -> dict[str, int]:
+        whole = self._open(wanted)
+        return (
+            {one[0]: n for one, n in ledger.tally(self.name, ("origin",), whole)} if whole is not None else {}
+        )
+
     def _clear(self, ledger: Ledger, wanted: Filter) -> Filter | None:
         whole = self._open(wanted)
-        if whole is None:
-            return None
-        present = [one[0] for one, _ in ledger.tally(self.name, ("origin",), whole)]
-        origins = tuple(origin for origin in present if origin != "unclear")
-        return replace(whole, origins=origins) if origins else None
+        origins = tuple(one for one in self._open_by_origin(ledger, wanted) if one != "unclear")
+        return replace(whole, origins=origins) if whole is not None and origins else None
 
     def preview(self) -> Written:
         """Return exactly what writing would do, from the source as it is now.

@@ -202,10 +202,7 @@ class _Pages:
         desk = self._desk
         asked = views.asked(request.query_params.multi_items())
         after, before = (request.query_params.get(name, "") for name in ("after", "before"))
-        wanted = desk.scoped(asked.wanted)
-        with desk.ledgers.lent() as ledger:
-            page = ledger.page(desk.name, wanted, asked.order, after, before, views.PAGE)
-            total = desk.count(ledger, wanted)
+        page, total = desk.page(asked.wanted, asked.order, after, before, views.PAGE)
         return self._render(
             request,
             "list.html",

@@ -68,8 +68,8 @@ def judged(ledger: Ledger, sources: Iterable[str]) -> list[Judged]:
             f"{source}/{fate.ref}",
         )
         for source in sources
-        for row, events in ledger.histories(source)
-        for fate in fates(row, events)
+        for place, events in ledger.histories(source)
+        for fate in fates(place, events)
         if _is_looked_at(fate)
     ]
 
