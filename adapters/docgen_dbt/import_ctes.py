@@ -1,7 +1,7 @@
 """A query without the CTEs that only pass a table on, as dbt's house style writes them: half the scopes, the same columns.
 
 `with a as (select * from t), b as (select x from a) select * from b` becomes `select x from t as a`: every scope that
-sqlglot need not qualify, type and trace is time saved, in a project of that style about a third of reading its SQL.
+sqlglot need not qualify, type and trace is time saved, in a project of that style about a quarter of reading its SQL.
 """
 
 from __future__ import annotations
