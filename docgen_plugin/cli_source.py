@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from docgen_plugin.cli_options import Session, as_json, selecting, source_options
+from docgen_plugin.cli_options import Choice, Session, as_json, selecting, source_options
 from docgen_plugin.console import (
     columns_progress,
     count,
@@ -66,14 +68,30 @@ def suggest(session: Session, select: tuple[str, ...], again: bool, machine: boo
             model_choice.is_chosen(session.folder, choice.config),
             candidate,
         )
+    report = replace(report, notes=(*report.notes, *_unlisted(choice)))
     if machine:
         emit(_suggest_json(report))
     for note in report.notes:
-        say(f"note: {note}")
+        say(f"note: {visible(note)}")
     _tell_suggested(report, say if machine else show)
     if report.interrupted:
         say(f"docgen: interrupted; {count(report.suggested, 'suggestion')} kept, run it again to go on")
         click.get_current_context().exit(_INTERRUPTED)
+
+
+def _unlisted(choice: Choice) -> Iterator[str]:
+    """Yield a note on the tables that were meant and whose columns are not all known."""
+    from docgen_plugin.selection import chosen_tables, is_selected
+
+    keys = set(choice.catalog.unlisted)
+    chosen = chosen_tables((one for one in choice.catalog.tables if one.key in keys), choice.config)
+    names = [one.name for one in chosen if is_selected(one, "", choice.select)]
+    if names:
+        more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+        yield (
+            f"not all columns of {count(len(names), 'table')} are known: {', '.join(names[:_SHOWN])}{more}: "
+            f"{choice.catalog.unlisted_help}"
+        )
 
 
 def loaded(session: Session) -> Generator:

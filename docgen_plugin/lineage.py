@@ -6,6 +6,7 @@ query computes has inputs, not a parent.
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,12 +18,25 @@ from docgen_plugin.model import ColumnRef, Lineage, Table
 
 if TYPE_CHECKING:
     from sqlglot import exp
-    from sqlglot.schema import MappingSchema
+    from sqlglot.optimizer.scope import Scope
 
-__all__ = ["SQLGLOT_BUGS", "mark_functions", "quiet_sqlglot", "read_lineage", "trace", "with_lineage"]
+    from docgen_plugin.known_columns import KnownColumns
+
+__all__ = [
+    "SQLGLOT_BUGS",
+    "mark_functions",
+    "quiet_sqlglot",
+    "rare_collections",
+    "read_lineage",
+    "trace",
+    "with_lineage",
+]
 
 _EXPRESSION_CHARS = 200  # of an expression's text: a reviewer reads it, a longer one says no more
 _CASTS = ("Cast", "TryCast")
+_COLLECTED_AFTER = (
+    10_000  # new objects: a tenth quicker than 700; with 50,000 the trees leave the processor's cache
+)
 _OURS = "docgen_written"  # marks a function that stands in the query, not one that qualifying put there
 
 # what sqlglot raises on SQL that it half understands, beside its own errors
@@ -48,6 +62,7 @@ def trace(
     own: str = "",
     opaque: str = "",
     listed: Iterable[str] = (),
+    scope: Scope | None = None,
 ) -> dict[str, Lineage]:
     """Return what each output column of a query is made of, by name in lower case.
 
@@ -57,10 +72,11 @@ def trace(
         own: the key of the table that the query makes: what an incremental model reads back says nothing.
         opaque: the name of a function that stands for something we could not read.
         listed: columns that the query is known to have, be it behind a star.
+        scope: the query's scope, where somebody built it already.
     """
     from sqlglot.optimizer.scope import build_scope
 
-    scope = build_scope(query)
+    scope = scope or build_scope(query)
     if scope is None:
         return {}
     tracer = _Tracer(key_of, own, opaque)
@@ -289,7 +305,7 @@ def _shown(node: Any) -> str:
         table.replace(exp.to_table(table.alias_or_name))
     for identifier in copy.find_all(exp.Identifier):
         identifier.set("quoted", False)
-    text = " ".join(copy.sql(unsupported_level=ErrorLevel.IGNORE, comments=False).split())
+    text = " ".join(copy.sql(unsupported_level=ErrorLevel.IGNORE, comments=False, copy=False).split())
     return text if len(text) <= _EXPRESSION_CHARS else text[: _EXPRESSION_CHARS - 3].rstrip() + "..."
 
 
@@ -316,9 +332,10 @@ def read_lineage(
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
     from sqlglot.optimizer.qualify import qualify
-    from sqlglot.schema import MappingSchema
 
-    schema = MappingSchema(dialect=dialect or None)
+    from docgen_plugin.known_columns import KnownColumns
+
+    schema = KnownColumns(dialect)
     try:
         with quiet_sqlglot():
             parsed = sqlglot.parse_one(sql, dialect=dialect or None)
@@ -350,7 +367,7 @@ def read_lineage(
 
 
 def _number_tables(
-    query: exp.Query, find: Callable[[str], Table | None], schema: MappingSchema
+    query: exp.Query, find: Callable[[str], Table | None], schema: KnownColumns
 ) -> dict[str, str]:
     """Give the tables that a query reads names of ours, which no dialect reads otherwise; return keys by these."""
     from sqlglot import exp
@@ -369,11 +386,8 @@ def _number_tables(
         table.set("db", None)
         table.set("catalog", None)
         table.set("this", exp.to_identifier(number, quoted=True))
-        columns: dict[Any, Any] = {
-            exp.to_identifier(column.name.lower(), quoted=True): "unknown" for column in found.columns
-        }
-        if columns:
-            schema.add_table(exp.to_table(number), columns)
+        if found.columns:
+            schema.add(number, {column.name.lower(): schema.unknown_type for column in found.columns})
     return keys
 
 
@@ -438,3 +452,15 @@ def quiet_sqlglot() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Let Python look for garbage less often while many queries are parsed: sqlglot's trees are all cycles."""
+    before = gc.get_threshold()
+    if before[0]:  # 0 is never
+        gc.set_threshold(max(before[0], _COLLECTED_AFTER), *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

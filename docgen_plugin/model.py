@@ -129,6 +129,8 @@ class Catalog:
     kind: str  # "dbt", or the SQLAlchemy dialect name
     tables: tuple[Table, ...]
     notes: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()  # keys of tables whose columns are not all known
+    unlisted_help: str = ""  # why that is, and what the user can do about it
     _by_key: dict[str, Table] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:

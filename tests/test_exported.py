@@ -64,6 +64,7 @@ PINNED = {
         "PREPOSITIONS", "acts_itself", "article", "is_adjective", "is_asking_verb", "is_named_action", "is_noun",
         "is_noun_phrase", "is_occasion", "is_participle", "is_party", "is_plural", "is_predicate", "is_verb",
     ],
+    "docgen_plugin.known_columns": ["KnownColumns"],
     "docgen_plugin.ledger_pages": [
         "Filter", "GROUPS", "ORDERS", "bookmark", "count_query", "page_query", "tally_query",
     ],
@@ -73,7 +74,8 @@ PINNED = {
     ],
     "docgen_plugin.ledger_transfer": ["Imported", "curve_lines", "export_lines", "import_lines"],
     "docgen_plugin.lineage": [
-        "SQLGLOT_BUGS", "mark_functions", "quiet_sqlglot", "read_lineage", "trace", "with_lineage",
+        "SQLGLOT_BUGS", "mark_functions", "quiet_sqlglot", "rare_collections", "read_lineage", "trace",
+        "with_lineage",
     ],
     "docgen_plugin.manifest": [
         "Base", "DataSet", "FILE", "Manifest", "headline", "is_name", "parse", "read", "render", "version_key",

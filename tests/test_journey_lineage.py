@@ -124,6 +124,10 @@ def first(journey: Journey) -> None:
     assert any("pinned.odd: meta docgen pin wants true or false, found 'perhaps'" in note for note in notes)
     assert "no lineage for broken: their SQL cannot be read, no text is inherited through it" in notes
     suggested = journey.json("suggest")
+    assert [note for note in suggested["notes"] if "not all columns" in note] == [
+        "not all columns of 1 table are known: broken: a `select *` over a table that nobody lists, or SQL that cannot be "
+        "read; run `dbt docs generate`, or describe their columns in YAML"
+    ]
     told = {one["place"]: one["evidence"] for one in suggested["evidence"]}
     assert told[f"{FCT}.amount"] == told[f"{STG}.amount"] == "from source.lined.raw.orders.amt"
     assert told[f"{FCT}.twice"] == f"computed from {STG}.amount: amount * 2"

@@ -145,6 +145,39 @@ def test_column_behind_a_star_of_another_model_counts(shop):
     assert "models/wide.sql:1:8: column wide.tax is new and has no description" in found
 
 
+def test_column_that_stars_pass_on_to_models_of_other_files_is_told(shop):
+    shop.stage("models/wide.sql", "with a as (select * from {{ ref('raw') }})\nselect *, 1 as one from a\n")
+    shop.stage("models/wider.sql", "select w.*\nfrom {{ ref('shop', 'wide') }} as w\n")
+    shop.stage("models/bare.sql", "select * from {{ ref('raw') }}\n")  # nobody describes its columns: no news
+    shop.stage("models/other.sql", "select id from {{ ref('raw') }}\n")
+    described = "description: What the web shop sends."
+    listed = ", ".join(f"{{name: {name}, {described}}}" for name in ("id", "amount", "one"))
+    models = "".join(
+        f"  - {{name: {name}, {described}, columns: [{listed}]}}\n" for name in ("wide", "wider")
+    )
+    models += f"  - {{name: bare, {described}}}\n  - {{name: other, {described}, columns: [{{name: id, {described}}}]}}\n"
+    shop.stage("models/wide.yml", f"models:\n{models}")
+    shop.commit()
+    schema = SCHEMA.replace("models:", f"models:\n  - {{name: spare, {described}}}", 1)
+    shop.stage("models/raw.sql", "select 1 as id, 2 as amount, 3 as tax\n")
+    shop.stage("models/schema.yml", schema)
+    code, found, said = shop.check()
+    assert code == 1
+    brought = "is new here, `select *` brings it from"
+    assert [line for line in found if brought in line] == [
+        f"models/wide.sql:2:8: note: column wide.tax {brought} raw, and has no description",
+        f"models/wider.sql:1:10: note: column wider.tax {brought} wide, and has no description",
+    ]
+    assert "1 finding" in said
+    strict = shop.check("--strict")
+    assert (strict[0], "3 findings" in strict[2]) == (1, True)
+    # described in the same commit: nothing left to say
+    shop.stage(
+        "models/wide.yml", f"models:\n{models}".replace(listed, f"{listed}, {{name: tax, {described}}}")
+    )
+    assert not [line for line in shop.check()[1] if brought in line]
+
+
 def test_star_of_an_unknown_table_is_no_failure(shop):
     shop.stage("models/wide.sql", "select * from {{ source('a', 'b') }}\n")
     shop.stage("models/wide.yml", "models: [{name: wide, description: All that the web shop sends.}]\n")

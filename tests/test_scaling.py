@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.benchmarks import lineage, scaling
+from tests.benchmarks import dbt_scale, lineage, scaling
 
 
 @pytest.mark.slow
@@ -54,3 +54,13 @@ def test_lineage_grows_with_the_models_and_is_a_small_part_of_reading(capsys):
     found = re.search(r"sqlglot.lineage: (\d+) times as long", shown)
     assert found
     assert int(found[1]) > 2
+
+
+@pytest.mark.slow
+def test_dbt_reads_the_project_of_the_benchmark_and_so_do_we(tmp_path, capsys):
+    dbt_scale.main(["--sizes", "20"])  # so few models that dbt's start is most of it: the ratio says nothing
+    shown = capsys.readouterr().out
+    row = re.search(r"^ +20 +(\d+)((?: +[\d.]+){7})$", shown, re.M)
+    assert row
+    assert int(row[1]) == 188 + 86  # of 10 + 6 + 4 models with 8, 12 and 14 columns, and of 10 sources with 8
+    assert all(float(seconds) > 0 for seconds in row[2].split())

@@ -37,6 +37,10 @@ __all__ = [
 # by manifest version: the dbt-core that writes it; https://schemas.getdbt.com/
 MANIFEST_VERSIONS = {11: "1.7", 12: "1.8 to 1.12"}
 _NOTED = 3  # names in a note
+_UNLISTED = (
+    "a `select *` over a table that nobody lists, or SQL that cannot be read; run `dbt docs generate`, "
+    "or describe their columns in YAML"
+)
 _VERSION = re.compile(r"/manifest/v(\d+)(?:\.json)?$")
 _KINDS = ("model", "seed", "snapshot")
 _UPPER_CASE = {"snowflake", "oracle", "exasol", "teradata"}  # unquoted names come back in capitals
@@ -82,11 +86,13 @@ def catalog_of(
         if key not in listed or listed[key].seen_ns < seen_ns:
             listed[key] = Listed(columns, seen_ns)
     own = own_nodes(project, manifest)
-    tables = _Builder(project, manifest, own, {**listed, **asked}).tables()
+    builder = _Builder(project, manifest, own, {**listed, **asked})
+    tables = builder.tables()
     found = [*notes, *(one for one in (note, another) if one), *pin_notes(own), *_unread(tables, own)]
     if not tables:
         found.append(f"{project.name} has no models, sources, seeds or snapshots")
-    return Catalog(f"dbt:{project.name}", "dbt", tables, tuple(found))
+    unlisted = tuple(key for key, node in own.items() if builder.is_unlisted(key, node))
+    return Catalog(f"dbt:{project.name}", "dbt", tables, tuple(found), unlisted, _UNLISTED)
 
 
 def read_manifest(project: Project) -> dict[str, Any]:
@@ -229,6 +235,17 @@ class _Builder:
     def tables(self) -> tuple[Table, ...]:
         """Return every table of the project's own."""
         return tuple(self._table(key, node) for key, node in self._own.items())
+
+    def is_unlisted(self, key: str, node: Mapping[str, Any]) -> bool:
+        """Return whether a model may have columns that neither the database, its SQL nor a person named."""
+        if node["resource_type"] not in ("model", "snapshot"):
+            return False
+        listed, inferred = self._listed.get(key), self._inferred.get(key)
+        if (listed is not None and listed.columns) or (inferred is not None and inferred.complete):
+            return False
+        if ((node.get("config") or {}).get("contract") or {}).get("enforced"):
+            return False
+        return not any(column.get("description") for column in (node.get("columns") or {}).values())
 
     def _infer(self, manifest: Mapping[str, Any]) -> dict[str, Inferred]:
         known: dict[str, tuple[tuple[str, str], ...]] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from difflib import get_close_matches
 
+from docgen_dbt.downstream import passed_on
 from docgen_dbt.entries import Entry, Said
 from docgen_dbt.findings import Finding, fault_of, told
 from docgen_dbt.project_files import Node, ProjectFiles
@@ -57,6 +58,7 @@ class _Check:
         yield from self._gone_nodes()
         for name, node in self._wanted_nodes.items():
             yield from self._node(name, node)
+        yield from self._downstream()
         for path, reason in self._now.unread.items():
             line, column, message = reason.split(":", 2)
             if path in self._paths:
@@ -224,6 +226,19 @@ class _Check:
                 if had and len(had & has) >= _ALIKE * len(had | has):
                     return node.name
         return ""
+
+    def _downstream(self) -> Iterator[Finding]:
+        """Tell which described models of other files a column is new in: it stops nobody, the commit is not theirs."""
+        touched = [node for node in self._wanted_nodes.values() if node.path in self._paths]
+        found = list(passed_on(self._now, self._befores, touched))
+        said = self._now.described({one.node.name for one in found}) if found else {}
+        for node, item, above in ((one.node, one.item, one.above) for one in found):
+            entry = said.get((node.kind, node.source, node.name))
+            if entry is None or not entry.columns or item.name.lower() in entry.columns:
+                continue
+            message = f"column {node.name}.{item.name} is new here, `select *` brings it from {above}, and has no description"
+            place = (node.path, *self._now.place(node, item))
+            yield Finding(*place, message, "downstream", node.name, item.name, self._strict)
 
     def _place(self, node: Node, item: Item | None, said: Said | None) -> tuple[str, int, int]:
         """Return where to look: the text, else the column in the query, else the entry."""

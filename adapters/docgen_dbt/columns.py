@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import graphlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from docgen_dbt.import_ctes import merge_passing
 from docgen_dbt.render import UNKNOWN, Renderer
-from docgen_plugin.lineage import SQLGLOT_BUGS, mark_functions, quiet_sqlglot, trace
+from docgen_plugin.lineage import SQLGLOT_BUGS, mark_functions, quiet_sqlglot, rare_collections, trace
 from docgen_plugin.model import Lineage
 
 if TYPE_CHECKING:
     from sqlglot import exp
-    from sqlglot.schema import MappingSchema
+    from sqlglot.optimizer.scope import Scope
+
+    from docgen_plugin.known_columns import KnownColumns
 
 __all__ = ["Inferred", "SqlReader", "dialect_of", "seed_columns"]
 
@@ -80,7 +83,7 @@ class SqlReader:
         variables: Mapping[str, Any],
     ) -> None:
         """Take the manifest, complete column lists by unique id, and the table name shown for each id."""
-        from sqlglot.schema import MappingSchema
+        from docgen_plugin.known_columns import KnownColumns
 
         self._root = root
         self._nodes: dict[str, Mapping[str, Any]] = {
@@ -91,7 +94,9 @@ class SqlReader:
         self._dialect = dialect_of(adapter)
         self._known, self._shown = known, shown
         self._renderer = Renderer(manifest, self._relation, variables)
-        self._schema: MappingSchema = MappingSchema(dialect=self._dialect)
+        self._schema: KnownColumns = KnownColumns(self._dialect)
+        self._types: dict[str, exp.DataType] = {"": self._schema.unknown_type}
+        self._type_names: dict[exp.DataType, str] = {}
         self._numbers = {key: f"n{number}" for number, key in enumerate(self._nodes)}
         self._keys = {number: key for key, number in self._numbers.items()}
         self._unlisted = {  # sources without columns, by number
@@ -107,7 +112,7 @@ class SqlReader:
         """Return what was read, by unique id; nodes that say nothing are left out."""
         found: dict[str, Inferred] = {}
         self._used.clear()
-        with quiet_sqlglot():
+        with quiet_sqlglot(), rare_collections():
             for key in self._order():
                 node = self._nodes[key]
                 if node.get("resource_type") in ("model", "snapshot"):
@@ -156,22 +161,20 @@ class SqlReader:
 
     def _remember(self, key: str, columns: tuple[tuple[str, str], ...]) -> None:
         """Make a table's columns known to the queries that read it."""
-        from sqlglot import exp
-
-        types: dict[Any, Any] = {
-            exp.to_identifier(name.lower(), quoted=True): self._type(kind) for name, kind in columns
-        }
-        self._schema.add_table(exp.to_table(self._numbers[key]), types, dialect=self._dialect)
+        types = {name.lower(): self._type(kind) for name, kind in columns}
+        self._schema.add(self._numbers[key], types)
         self._spelling[key] = {name.lower(): name for name, _ in columns}
 
-    def _type(self, kind: str) -> Any:
+    def _type(self, kind: str) -> exp.DataType:
         from sqlglot import exp
         from sqlglot.errors import SqlglotError
 
-        try:
-            return exp.DataType.build(kind or "unknown", dialect=self._dialect, udt=True)
-        except (SqlglotError, ValueError):
-            return exp.DataType.build("unknown")
+        if kind not in self._types:
+            try:
+                self._types[kind] = exp.DataType.build(kind, dialect=self._dialect, udt=True)
+            except (SqlglotError, ValueError):
+                self._types[kind] = self._schema.unknown_type
+        return self._types[kind]
 
     def _read_sql(self, key: str, node: Mapping[str, Any]) -> Inferred | None:
         if node.get("language", "sql") != "sql":
@@ -221,6 +224,7 @@ class SqlReader:
             query = queries[-1]
             spelling = self._point_to_nodes(query, _parents(node))
             shown = self._show(query)
+            query = merge_passing(query, self._is_listed)
             columns, complete, lineage = self._select(key, query, spelling, expand_aliases)
         except OptimizeError:
             # a name that could be a column or an alias: sqlglot gives up where nobody listed the columns
@@ -237,8 +241,11 @@ class SqlReader:
 
         upstream: dict[str, str] = {}
         _drop_ephemeral_ctes(query)
-        ctes = {cte.alias.lower() for cte in query.find_all(exp.CTE)}
-        for table in list(query.find_all(exp.Table)):
+        found = list(query.find_all(exp.CTE, exp.Table))
+        ctes = {cte.alias.lower() for cte in found if isinstance(cte, exp.CTE)}
+        for table in found:
+            if not isinstance(table, exp.Table):
+                continue
             parts = tuple(part.name.lower() for part in table.parts)
             if len(parts) == 1 and parts[0] in ctes:
                 continue
@@ -253,8 +260,13 @@ class SqlReader:
             table.set("catalog", None)
             table.set("this", exp.to_identifier(self._numbers[key], quoted=True))
             upstream.update(self._spelling.get(key, {}))
-        written = {identifier.name.lower(): identifier.name for identifier in query.find_all(exp.Identifier)}
-        given = {alias.alias.lower(): alias.alias for alias in query.find_all(exp.Alias)}
+        written: dict[str, str] = {}
+        given: dict[str, str] = {}
+        for node in query.find_all(exp.Identifier, exp.Alias):
+            if isinstance(node, exp.Alias):
+                given[node.alias.lower()] = node.alias
+            else:
+                written[node.name.lower()] = node.name
         outer = {select.alias.lower(): select.alias for select in query.selects if select.alias}
         return {**written, **upstream, **given, **outer}
 
@@ -264,13 +276,14 @@ class SqlReader:
         from sqlglot.errors import ErrorLevel
 
         copy = query.copy()
-        used = {column.table.lower() for column in copy.find_all(exp.Column)}
-        for table in list(copy.find_all(exp.Table)):
+        found = list(copy.find_all(exp.Column, exp.Table))
+        used = {column.table.lower() for column in found if isinstance(column, exp.Column)}
+        for table in found:
             key = table.meta.get("node")
-            if key is not None:
+            if isinstance(table, exp.Table) and key is not None:
                 shown = self._shown.get(key, str(self._nodes[key]["name"]))
                 table.replace(_shown_table(table, shown, used))
-        return copy.sql(pretty=True, unsupported_level=ErrorLevel.IGNORE)
+        return copy.sql(pretty=True, unsupported_level=ErrorLevel.IGNORE, copy=False)
 
     def _select(
         self, key: str, query: exp.Query, spelling: Mapping[str, str], expand_aliases: bool
@@ -279,6 +292,7 @@ class SqlReader:
         from sqlglot import exp
         from sqlglot.optimizer.annotate_types import annotate_types
         from sqlglot.optimizer.qualify import qualify
+        from sqlglot.optimizer.scope import traverse_scope
 
         for identifier in query.find_all(
             exp.Identifier
@@ -296,7 +310,8 @@ class SqlReader:
             expand_alias_refs=expand_aliases,
             quote_identifiers=False,
         )
-        self._note_used(qualified, spelling)
+        scopes = traverse_scope(qualified)
+        self._note_used(scopes, spelling)
         annotated = annotate_types(qualified, schema=self._schema, dialect=self._dialect or None)
         if not isinstance(annotated, exp.Query):
             return (), False, {}
@@ -307,25 +322,42 @@ class SqlReader:
             if select.is_star or _is_unknown(select) or _GENERATED_NAME.match(name) or not name:
                 complete = False
                 continue
-            columns.setdefault(spelling.get(name.lower(), name), _type_name(select, self._dialect))
-        return tuple(columns.items()), complete and bool(columns), self._lineage(key, qualified)
+            columns.setdefault(spelling.get(name.lower(), name), self._type_name(select))
+        return tuple(columns.items()), complete and bool(columns), self._lineage(key, qualified, scopes[-1])
 
-    def _lineage(self, key: str, query: exp.Query) -> dict[str, Lineage]:
+    def _is_listed(self, table: exp.Table) -> bool:
+        return self._schema.find(table) is not None
+
+    def _type_name(self, select: exp.Expr) -> str:
+        """Return a type as the dialect spells it, "" for an unknown one."""
+        from sqlglot import exp
+
+        kind = select.type
+        if kind is None or kind.this in (exp.DataType.Type.UNKNOWN, exp.DataType.Type.NULL):
+            return ""
+        if kind.args.get("nested") or kind.this == exp.DataType.Type.USERDEFINED:
+            return kind.sql(dialect=self._dialect or None)
+        if kind not in self._type_names:
+            self._type_names[kind] = kind.sql(dialect=self._dialect or None)
+        return self._type_names[kind]
+
+    def _lineage(self, key: str, query: exp.Query, scope: Scope) -> dict[str, Lineage]:
         from sqlglot.errors import SqlglotError
 
         names = [name for name, _ in self._known.get(key) or ()]
         names += [str(name) for name in self._nodes[key].get("columns") or {}]
         try:
-            return trace(query, lambda table: self._keys.get(table.name, ""), key, UNKNOWN, names)
+            return trace(query, lambda table: self._keys.get(table.name, ""), key, UNKNOWN, names, scope)
         except (SqlglotError, *SQLGLOT_BUGS):
             return {}  # the columns are known all the same
 
-    def _note_used(self, query: exp.Expr, spelling: Mapping[str, str]) -> None:
+    def _note_used(self, scopes: Sequence[Scope], spelling: Mapping[str, str]) -> None:
         """Remember the columns that a query surely takes from sources whose columns nobody lists."""
         from sqlglot import exp
-        from sqlglot.optimizer.scope import traverse_scope
 
-        for scope in traverse_scope(query):
+        if not self._unlisted:
+            return
+        for scope in scopes:
             aliases = {alias.alias for alias in scope.find_all(exp.Alias)}
             for column in scope.columns:
                 table = _origin(_source_of(scope, column.table))
@@ -405,15 +437,6 @@ def _is_unknown(select: exp.Expr) -> bool:
     from sqlglot import exp
 
     return isinstance(select, exp.Anonymous) and str(select.this).lower() == UNKNOWN
-
-
-def _type_name(select: exp.Expr, dialect: str) -> str:
-    from sqlglot import exp
-
-    kind = select.type
-    if kind is None or kind.is_type(exp.DataType.Type.UNKNOWN, exp.DataType.Type.NULL):
-        return ""
-    return kind.sql(dialect=dialect or None)
 
 
 def _with_snapshot_columns(

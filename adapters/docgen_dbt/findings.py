@@ -21,7 +21,7 @@ class Finding:
     line: int  # from 1, as is the column
     column: int
     message: str
-    kind: str = "missing"  # missing, placeholder, echo, short, contradiction, gone, type, unread
+    kind: str = "missing"  # missing, placeholder, echo, short, contradiction, gone, type, unread, downstream
     table: str = ""
     name: str = ""  # of the column, "" for the table
     fails: bool = True

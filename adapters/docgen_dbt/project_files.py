@@ -15,8 +15,8 @@ from typing import Any
 from docgen_dbt.columns import dialect_of
 from docgen_dbt.entries import Entry, read_entries
 from docgen_dbt.project import Project
-from docgen_dbt.render import UNKNOWN, Renderer
-from docgen_dbt.select_list import Item, Output, parse_query, read_output
+from docgen_dbt.render import UNKNOWN, Renderer, fill_plain
+from docgen_dbt.select_list import Item, Output, read_text
 
 __all__ = ["Node", "ProjectFiles", "snapshot_body"]
 
@@ -29,10 +29,6 @@ _MACRO = re.compile(r"\{%-?\s*macro\s+(\w+)\s*\(.*?\{%-?\s*endmacro\s*-?%\}", re
 _PROFILE_TYPE = re.compile(r"^\s+type:\s*['\"]?(\w+)", re.M)
 _WORD = re.compile(r"\w+")
 _AS = re.compile(r"(?i)\bas\s+[\"`\[]?$")
-_NAMES = r"""\s*['"]([^'"{}]+)['"]\s*(?:,\s*['"]([^'"{}]+)['"]\s*)?"""
-_PLAIN = re.compile(  # Jinja that needs no Jinja: ref, source and config by themselves
-    rf"\{{\{{-?\s*(?:(ref|source)\({_NAMES}\)|config\([^{{}}]*\))\s*-?\}}\}}"
-)
 
 _Words = dict[str, list[int]]  # where each word stands, by lower case
 
@@ -68,9 +64,9 @@ class ProjectFiles:
         self._files, self._text = files, text
         self._parsed = {} if parsed is None else parsed
         self._outputs: dict[str, Output] = {}
-        self._words: dict[
-            str, tuple[_Words, _Words]
-        ] = {}  # where words stand, as written and as parsed, by key
+        self._rendered_texts: dict[str, str] = {}  # what was parsed, by key
+        self._words: dict[str, tuple[_Words, _Words]] = {}  # where words stand, as written and as parsed
+        self._passed_on: dict[str, Output] = {}  # outputs as their readers see them, by key
         self._guessed: set[str] = set()  # nodes whose Jinja asks for what only dbt knows
         self._busy: set[str] = set()
         self._renderer: Renderer | None = None
@@ -152,7 +148,9 @@ class ProjectFiles:
         raw = self.text(node.path)
         if node.kind == "seed":
             return 1, max(raw.partition("\n")[0].find(item.name), 0) + 1
-        written, parsed = self._words.get(node.key, ({}, {}))
+        if node.key not in self._words:
+            self._words[node.key] = (_words(_masked(raw)), _words(self._rendered_texts.get(node.key, "")))
+        written, parsed = self._words[node.key]
         start = _start(raw, written.get(item.name.lower(), []), parsed.get(item.name.lower(), []), item)
         return raw.count("\n", 0, start) + 1, start - raw.rfind("\n", 0, start)
 
@@ -197,12 +195,11 @@ class ProjectFiles:
         if not node.path.endswith(".sql"):
             return Output()
         sql = self._rendered(node)
-        parsed = parse_query(sql, self.dialect) if sql.strip() else None
-        if parsed is None:
+        output = read_text(sql, self.dialect, self._lookup) if sql.strip() else None
+        if output is None:
             self.unread[node.path] = "1:1: its SQL cannot be read without dbt, its columns were not looked at"
             return Output()
-        self._words[node.key] = (_words(_masked(self.text(node.path))), _words(sql))
-        output = read_output(parsed[0], self._lookup)
+        self._rendered_texts[node.key] = sql
         return replace(output, complete=False) if node.key in self._guessed else output
 
     def _read_seed(self, node: Node) -> Output:
@@ -215,7 +212,16 @@ class ProjectFiles:
 
     def _lookup(self, name: str) -> Output | None:
         key = self._by_number.get(name)
-        return self.output(self.nodes[key]) if key else None
+        if not key:
+            return None
+        if key in self._busy:
+            return Output()
+        if key not in self._passed_on:
+            found = self.output(self.nodes[key])
+            self._passed_on[key] = replace(
+                found, items=tuple(replace(item, start=None) for item in found.items)
+            )
+        return self._passed_on[key]
 
     def _table(self, function: str, first: str, second: str | None) -> str:
         if function == "ref":
@@ -230,8 +236,8 @@ class ProjectFiles:
         raw = _COMMENT.sub("", self.text(node.path))
         if node.kind == "snapshot":
             raw = snapshot_body(raw, node.name)
-        plain = _PLAIN.sub(lambda found: self._table(found[1], found[2], found[3]) if found[1] else "", raw)
-        if "{{" not in plain and "{%" not in plain:
+        plain = fill_plain(raw, self._table)
+        if plain is not None:
             return plain
         if self._renderer is None:
             self._renderer = Renderer(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any
 
+from docgen_dbt.cte_text import Part, split_ctes
 from docgen_dbt.render import UNKNOWN
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-__all__ = ["Item", "Output", "parse_query", "read_output"]
+__all__ = ["Item", "Output", "parse_query", "read_output", "read_text"]
 
 _DEEPEST = 40  # queries within queries; more is a loop
 # asked in turn where nobody says which SQL it is
+_PARTS_KEPT = 256  # parsed CTEs: a model's, then those of the same model before
 _GUESSES = ("", "snowflake", "bigquery", "duckdb", "postgres", "tsql", "databricks")
 
 Lookup = Callable[[str], "Output | None"]  # the columns of a table by its name in the query
@@ -29,14 +32,14 @@ class Item:
     start: int | None = None  # offset of its name in the text, None where a star brings it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Output:
     """What a query gives."""
 
     items: tuple[Item, ...] = ()
     complete: bool = False  # False where a star or an unread macro may hide columns
 
-    @property
+    @cached_property
     def by_name(self) -> dict[str, Item]:
         """The items by lower-case name."""
         return {item.name.lower(): item for item in self.items}
@@ -48,19 +51,46 @@ def parse_query(text: str, dialect: str) -> tuple[exp.Query, str] | None:
     >>> parse_query("select a from b", "")[1], parse_query("select from from", "")
     ('', None)
     """
+    for name in (dialect,) if dialect else _GUESSES:
+        queries = _queries(text, name)
+        if queries:
+            return queries[-1], name
+    return None
+
+
+def read_text(text: str, dialect: str, lookup: Lookup) -> Output | None:
+    """Return the columns of a text's last query as `read_output` does, None when no dialect reads it.
+
+    A CTE that was parsed before, in this text or another, is not parsed again.
+    """
+    parts = split_ctes(text)
+    for name in (dialect,) if dialect else _GUESSES:
+        cut = [_part(part.text, name) for part in parts]
+        if cut and None not in cut:
+            return _Reader(lookup).read_parts(parts, cut)
+        queries = _queries(text, name)
+        if queries:
+            return read_output(queries[-1], lookup)
+    return None
+
+
+def _queries(text: str, dialect: str) -> list[exp.Query]:
+    """Return the queries of a text, none where this dialect does not read it."""
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
 
-    for name in (dialect,) if dialect else _GUESSES:
-        try:
-            parts = sqlglot.parse(text, dialect=name)
-        except (SqlglotError, RecursionError):
-            continue
-        queries = [part for part in parts if isinstance(part, exp.Query)]
-        if queries:
-            return queries[-1], name
-    return None
+    try:
+        return [part for part in sqlglot.parse(text, dialect=dialect) if isinstance(part, exp.Query)]
+    except (SqlglotError, RecursionError):
+        return []
+
+
+@lru_cache(maxsize=_PARTS_KEPT)
+def _part(text: str, dialect: str) -> exp.Query | None:
+    """Return the one query of a part; readers leave it as it is."""
+    found = _queries(text, dialect)
+    return found[0] if len(found) == 1 else None
 
 
 def read_output(query: exp.Query, lookup: Lookup) -> Output:
@@ -71,6 +101,15 @@ def read_output(query: exp.Query, lookup: Lookup) -> Output:
 class _Reader:
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
+        self._offset = 0  # of the text that is read in the whole
+
+    def read_parts(self, parts: Sequence[Part], queries: Sequence[exp.Query | None]) -> Output:
+        """Return what the last part gives, the others being its CTEs; places are those of the whole text."""
+        known: dict[str, Output] = {}
+        for part, query in zip(parts, queries, strict=True):
+            self._offset = part.start
+            known[part.name] = self.read(query, known, 1 if part.name else 0)
+        return known[""]
 
     def read(self, query: exp.Expr | None, ctes: Mapping[str, Output], depth: int) -> Output:
         """Return what a query gives where these names are its CTEs."""
@@ -91,7 +130,7 @@ class _Reader:
         items: list[Item] = []
         complete = True
         for select in query.expressions:
-            part = self._star(query, select, known, depth) if select.is_star else _item(select)
+            part = self._star(query, select, known, depth) if select.is_star else _item(select, self._offset)
             items += part.items
             complete = complete and part.complete
         return Output(tuple({item.name.lower(): item for item in reversed(items)}.values())[::-1], complete)
@@ -132,11 +171,13 @@ class _Reader:
             if name in ctes and not source.args.get("db"):
                 return ctes[name]
             found = self._lookup(name) or Output()
+            if all(item.start is None for item in found.items):
+                return found
             return replace(found, items=tuple(replace(item, start=None) for item in found.items))
         return Output()
 
 
-def _item(select: exp.Expr) -> Output:
+def _item(select: exp.Expr, offset: int) -> Output:
     from sqlglot import exp
 
     if isinstance(select, exp.Anonymous) and str(select.this).lower() == UNKNOWN:
@@ -145,12 +186,27 @@ def _item(select: exp.Expr) -> Output:
     if not name:
         return Output((), complete=True)  # an expression without a name: no place to describe
     inner = select.unalias()
-    kind = inner.args["to"].sql() if isinstance(inner, exp.Cast) and inner.args.get("to") else ""
+    kind = _type_name(inner.args["to"]) if isinstance(inner, exp.Cast) and inner.args.get("to") else ""
     written = select.args.get("alias") if isinstance(select, exp.Alias) else select.find(exp.Identifier)
     if isinstance(select, exp.Column):
         written = select.this
     start = written.meta.get("start") if isinstance(written, exp.Expression) else None
-    return Output((Item(name, kind, start),), complete=True)
+    return Output((Item(name, kind, None if start is None else start + offset),), complete=True)
+
+
+def _type_name(kind: exp.Expr) -> str:
+    from sqlglot import exp
+
+    if type(kind) is not exp.DataType or any(value for key, value in kind.args.items() if key != "this"):
+        return kind.sql()
+    return _plain_type_name(kind.this)
+
+
+@lru_cache
+def _plain_type_name(name: Any) -> str:
+    from sqlglot import exp
+
+    return exp.DataType(this=name).sql()
 
 
 def _renamed(found: Output, named: exp.Expr) -> Output:
@@ -173,6 +229,8 @@ def _trimmed(found: Output, star: exp.Expr) -> Output:
         for part in node.args.get("rename") or ()
         if isinstance(part, exp.Alias)
     }
+    if not out and not renames:
+        return found
     kept = (item for item in found.items if item.name.lower() not in out)
     return Output(
         tuple(replace(item, name=renames.get(item.name.lower(), item.name)) for item in kept), found.complete

@@ -16,7 +16,7 @@ _NODE: dict[str, Any] = {
     "original_file_path!": str,
     "attached_node": str,
     "columns": {"*": {"name!": str, "constraints": _CONSTRAINTS}},
-    "config": {"column_types": dict, "snapshot_meta_column_names": dict},
+    "config": {"column_types": dict, "contract": dict, "snapshot_meta_column_names": dict},
     "constraints": _CONSTRAINTS,
     "depends_on": {"nodes": [str]},
     "test_metadata": {"kwargs": dict},
