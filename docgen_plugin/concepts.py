@@ -27,11 +27,23 @@ from docgen_plugin.words import (
     family,
     name_words,
     plural,
+    singular,
     split_identifier,
+    table_words,
     tell_abbreviations,
 )
 
-__all__ = ["Concept", "Entity", "Lexicon", "Match", "fill_slot", "lexicon", "load_lexicon", "printed"]
+__all__ = [
+    "Concept",
+    "Entity",
+    "Lexicon",
+    "Match",
+    "fill_slot",
+    "is_participle",
+    "lexicon",
+    "load_lexicon",
+    "printed",
+]
 
 _SLOT = re.compile(r"\{(?:other|x)\}")
 _BRACED = re.compile(r"(\{[^{}]*\})")
@@ -57,6 +69,22 @@ class Entity:
     name: str
     grain: str
     columns: tuple[tuple[str, str, str], ...] = ()  # name words, type family, text
+    needs: tuple[
+        str, ...
+    ] = ()  # the name has other senses: in this one, a column's name has one of these words
+
+    def defines(self, table: Table) -> bool:
+        """Return whether the grain holds for a table of this name: a row for each, and the sense that is meant.
+
+        >>> race = Entity("race", "One row per race: a contest of speed.", needs=("lap", "winner"))
+        >>> [race.defines(Table("t", "races", columns=(Column(name),))) for name in ("lap_count", "ethnicity")]
+        [True, False]
+        """
+        named = table_words(table.name)
+        if ":" not in self.grain or named.shape or named.period or table.kind == "snapshot":
+            return False
+        words = (word for column in table.columns for word in name_words(column.name))
+        return not self.needs or any(word in self.needs or singular(word) in self.needs for word in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +116,7 @@ _PARTICIPLES = frozenset(
 )
 
 
-def _is_participle(word: str) -> bool:
+def is_participle(word: str) -> bool:
     """Return whether a word can stand before "at", "on", "by": shipped at, written by; not "late by"."""
     return word.endswith("ed") or word in _PARTICIPLES
 
@@ -109,7 +137,7 @@ class _Pattern:
         filling = words[len(self.before) : len(words) - len(self.after)]
         # a glossary's slot is for any rest of a name; it says nothing of the grammar around it
         done = not self.concept.told and self.slot == "{x}" and self.after[:1] in (("at",), ("on",), ("by",))
-        return None if done and not _is_participle(filling[-1]) else filling
+        return None if done and not is_participle(filling[-1]) else filling
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +218,7 @@ class Lexicon:
         entity = entity_words(table.name)
         if column is None:
             known = self.entities.get(" ".join(entity))
-            return Match(known.grain, 1.0) if known else None
+            return Match(known.grain, 1.0) if known and known.defines(table) else None
         match = self.column_match(entity, name_words(own_name(table, column)), family(column.type))
         if match and column.foreign_key and match.text.startswith("Identifier of the "):
             return replace(match, fit=1.0)  # the schema itself says what the name only suggests
@@ -251,7 +279,10 @@ def lexicon() -> Lexicon:
     )
     entities = {
         " ".join(expand(row["entity"].split())): Entity(
-            row["entity"], row["grain"], tuple((part[0], part[1], part[2]) for part in row["columns"])
+            row["entity"],
+            row["grain"],
+            tuple((part[0], part[1], part[2]) for part in row["columns"]),
+            tuple(row.get("needs", "").split()),
         )
         for row in map(json.loads, folder.joinpath("entities.jsonl").read_text("utf-8").splitlines())
     }

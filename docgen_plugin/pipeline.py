@@ -13,13 +13,14 @@ from docgen_plugin.concepts import Lexicon, load_lexicon
 from docgen_plugin.config import Config
 from docgen_plugin.freshness import fingerprint
 from docgen_plugin.generate import Answer, TableRequest
+from docgen_plugin.grain import composed_grain
 from docgen_plugin.grounding import UNCLEAR, Checker, Verdict
 from docgen_plugin.inherit import Accepted, Found, Hint, evidence, inherited
 from docgen_plugin.model import Catalog, Column, ColumnRef, Suggestion, Table
 from docgen_plugin.sources import read_catalog, write
 from docgen_plugin.store import Ledger
 from docgen_plugin.style import LANGUAGES, Style
-from docgen_plugin.support import composed_grain, plain_text
+from docgen_plugin.support import plain_text
 from docgen_plugin.targets import Target
 from docgen_plugin.writeback import ApplyReport, apply
 from docgen_plugin.writers import Candidate, Load, Writer, Writers

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.resources import files
 
 from docgen_plugin.readings import read_shortening, segments
+from docgen_plugin.table_names import LAYERS, TableName, read_table_name
 
 __all__ = [
     "FAMILIES",
@@ -22,17 +24,12 @@ __all__ = [
     "plural",
     "singular",
     "split_identifier",
+    "table_words",
     "tell_abbreviations",
     "vocabulary",
 ]
 
 FAMILIES = ("text", "int", "num", "bool", "date", "time", "ts", "json", "array", "binary", "uuid", "geo")
-
-_LAYERS = frozenset(
-    "stg staging int intermediate base raw src source tbl table dim dimension fct fact mart rpt report vw view v "
-    "dwh dw ods edw lnd landing tmp temp snapshot snap seed ref lkp lookup hist xref bridge brg agg mv obt "
-    "t d f dbo mst master".split()
-)
 
 # in the dictionary's names only as variants of the full word
 _READ_ANYWAY = frozenset("dt nbr cd qty amt desc num ind".split())
@@ -172,7 +169,7 @@ def _readings() -> dict[str, tuple[tuple[frozenset[str], tuple[str, ...]], ...]]
 
 def _beside(word: str, words: frozenset[str]) -> tuple[str, ...]:
     """Return what a shortening means beside the other words of its name, () where no line says."""
-    lines = () if word in _LAYERS else _readings().get(word, ())
+    lines = () if word in LAYERS else _readings().get(word, ())
     return next((long for near, long in lines if not near or not near.isdisjoint(words - {word})), ())
 
 
@@ -186,7 +183,7 @@ def tell_abbreviations(told: Mapping[str, str]) -> None:
         _told.clear()
         _told.update(meanings)
         name_words.cache_clear()
-        entity_words.cache_clear()
+        table_words.cache_clear()
 
 
 def is_shortening(word: str) -> bool:
@@ -208,7 +205,7 @@ def _read_letters(word: str) -> tuple[str, ...]:
 def _reading(word: str) -> tuple[str, ...]:
     """Return an ambiguous abbreviation's most frequent meaning if the dictionary knows that word, () for no abbreviation."""
     meanings = abbreviations().get(word, ())
-    if word in _LAYERS or (word in vocabulary() and word not in _READ_ANYWAY):
+    if word in LAYERS or (word in vocabulary() and word not in _READ_ANYWAY):
         return (word,)
     if not meanings:
         return ()
@@ -259,20 +256,34 @@ def name_words(name: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=10_000)
+def table_words(table_name: str) -> TableName:
+    """Return what a table's name says, its layer and source left out and the thing written out; see `table_names`.
+
+    >>> table_words("stg_shop__cust_order_history").thing, table_words("stg_shop__cust_order_history").shape
+    (('customer', 'order'), 'history')
+    """
+    parts = [split_identifier(part) for part in table_name.strip("_").split("__")]
+    words = parts[-1]
+    mark = len(words) == 1 or words[:1] in (["v"], ["version"])
+    if len(parts) > 1 and mark and read_table_name(["x", *words]).thing == ("x",):
+        words = [*parts[-2], *words]  # orders__v2, orders__daily
+    named = read_table_name(words)
+    thing = expand(list(named.thing)) or ["record"]
+    measure = tuple(expand(list(named.measure)))
+    return replace(named, thing=(*thing[:-1], singular(thing[-1])), measure=measure)
+
+
 def entity_words(table_name: str) -> tuple[str, ...]:
-    """Return the words for what one row of a table is: no layer prefix or source name, last word singular.
+    """Return the words for what a table is about: no layer prefix or source name, last word singular.
+
+    A table of versions or statistics is about the thing that they are of.
 
     >>> entity_words("stg_shopify__order_lines"), entity_words("DimCustomer"), entity_words("fct_orders")
     (('order', 'line'), ('customer',), ('order',))
+    >>> entity_words("order_line_history"), entity_words("ad_daily_stats"), entity_words("cost_per_query")
+    (('order', 'line'), ('ad',), ('query',))
     """
-    own = table_name.rsplit("__", 1)[-1] if "__" in table_name.strip("_") else table_name
-    words = split_identifier(own)
-    while len(words) > 1 and words[0] in _LAYERS:
-        words = words[1:]
-    while len(words) > 1 and words[-1] in _LAYERS | {"v", "history", "all"}:
-        words = words[:-1]
-    words = expand(words) or ["record"]
-    return (*words[:-1], singular(words[-1]))
+    return table_words(table_name).thing
 
 
 _IRREGULAR = {

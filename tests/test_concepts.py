@@ -87,3 +87,19 @@ def test_yes_or_no_needs_a_type_or_a_name_that_asks(name, sql_type, text):
     match = lexicon().match(Table("orders", "orders", columns=(column,)), column)
     found = match.text if match else None
     assert found == text if text else not (found or "").startswith("True when")
+
+
+DEFINED = [
+    ("races", "lap_count", True),
+    ("races", "code ethnicity", False),  # another sense of the word
+    ("airports", "x", True),  # a word of one sense
+    ("airport_history", "x", False),  # versions, not airports
+    ("airport_stats", "x", False),
+    ("locations", "address city", False),  # nothing is said of it but its name
+]
+
+
+@pytest.mark.parametrize(("name", "columns", "defined"), DEFINED)
+def test_a_definition_needs_its_sense(name, columns, defined):
+    table = Table("t", name, columns=tuple(map(Column, columns.split())))
+    assert (lexicon().match(table, None) is not None) == defined
