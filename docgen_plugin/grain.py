@@ -240,20 +240,32 @@ def _is_audit(words: tuple[str, ...]) -> bool:
 def _telling(table: Table, named: TableName) -> list[str]:
     """Return the first columns of a table that tell something of what a row is, as nouns, at most three."""
     found: list[tuple[str, ...]] = []
-    own = {tuple(map(singular, words)) for words in (named.thing, (*named.thing, *name_words(named.mark)))}
     for column in table.columns:
         words = _noun(table, column, named)
-        if not words or tuple(map(singular, words)) in own or not _is_spoken(words):
+        if not words or words in _own(table, named) or not _is_spoken(words):
             continue
         if named.period and set(words) <= _TIME:
             continue
-        stem = _stem(words)
-        if any(stem == _stem(other) for other in found):
+        if any(_is_within(words, other) or _is_within(other, words) for other in found):
             continue
         found.append(words)
         if len(found) == _MOST:
             break
     return [printed(words) for words in found]
+
+
+def _own(table: Table, named: TableName) -> tuple[tuple[str, ...], ...]:
+    """Return the names by which a table's columns may mean its own thing."""
+    thing, first = named.thing, named.thing[:-1]
+    # a pair's second half is told beside its first: the tag of a posting tag
+    paired = any(name_words(column.name)[: len(first)] == first for column in table.columns)
+    names = [thing, (*thing, *name_words(named.mark)), *(() if paired else (thing[-1:],))]
+    return tuple(form for name in names for form in (name, (*name[:-1], plural(name[-1]))))
+
+
+def _is_within(words: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Return whether two columns may mean the same: "tag" and "tags", "code" and "legacy code", a thing and its name."""
+    return set(_stem(words)) <= set(map(singular, other))
 
 
 def _noun(table: Table, column: Column, named: TableName) -> tuple[str, ...]:
