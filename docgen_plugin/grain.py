@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
+from docgen_plugin.claims import unit_words
 from docgen_plugin.concepts import is_participle, printed
 from docgen_plugin.model import Column, Table
 from docgen_plugin.prefixes import own_name
@@ -47,6 +49,7 @@ _ADJECTIVES = frozenset(
     "native canonical global main default custom own other parent child root raw hashed encrypted".split()
 )
 _TIME = frozenset("date day week month quarter year hour minute time datetime start end begin".split())
+_LASTING = frozenset("seconds minutes hours days weeks months years".split())
 _MOMENTS = frozenset({("date",), ("year",), ("start", "date"), ("end", "date"), ("begin", "date")})
 # what says little without the thing: "order date"
 _BARE = frozenset({("date",), ("number",), ("year",), ("time",)})
@@ -147,7 +150,9 @@ def composed_grain(table: Table) -> str:
     )
     if named.thing[-1] in _UNCOUNTED or named.period or measures:
         each = f"{_EACH[named.period]} " if named.period else ""
-        return _sentence(f"{each}{_many(named.thing)}{_with(_telling(table, named), '')}")
+        told = _with(_telling(table, named), "")
+        each = each if each or told else "records of "  # more than an echo of the name
+        return _sentence(f"{each}{_many(named.thing)}{told}")
     return f"One row per {thing}{_with(_telling(table, named), 'its')}."
 
 
@@ -186,10 +191,10 @@ def _by(table: Table, named: TableName) -> str:
         return f"One row per {printed(named.thing)}{_with(_telling(table, named), 'its')}."
     each = f"{_EACH[named.period]} " if named.period and named.thing != named.measure else ""
     if named.thing == (*named.measure[:-1], singular(named.measure[-1])):
-        return _sentence(f"{measure} {named.between} {named.period}")
+        return _sentence(f"{measure} for each {named.period}")
     thing = name_words(table.name.rsplit("__", 1)[-1])
     rest = named.thing if named.between not in named.thing else thing[thing.index(named.between) + 1 :]
-    return _sentence(f"{each}{measure} {named.between} {printed(rest)}")
+    return _sentence(f"{each}{measure} for each {printed((*rest[:-1], singular(rest[-1])))}")
 
 
 def _period(table: Table) -> str:
@@ -248,6 +253,8 @@ def _telling(table: Table, named: TableName) -> list[str]:
             continue
         if any(_is_within(words, other) or _is_within(other, words) for other in found):
             continue
+        if _repeats([*named.thing, "with", *(word for noun in (*found, words) for word in noun)]):
+            continue  # "form submission item decision, with its form submission item"
         found.append(words)
         if len(found) == _MOST:
             break
@@ -268,6 +275,12 @@ def _is_within(words: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return set(_stem(words)) <= set(map(singular, other))
 
 
+def _repeats(words: Sequence[str]) -> bool:
+    """Return whether three words in a row come twice, or one word twice in a row."""
+    threes = list(zip(words, words[1:], words[2:], strict=False))
+    return len(set(threes)) < len(threes) or any(one == two for one, two in pairwise(words))
+
+
 def _noun(table: Table, column: Column, named: TableName) -> tuple[str, ...]:
     """Return a column's name as a noun that can follow "its", () when it is none or tells nothing."""
     words = name_words(own_name(table, column))
@@ -285,6 +298,8 @@ def _noun(table: Table, column: Column, named: TableName) -> tuple[str, ...]:
         if words[-1] in _ADJECTIVES:
             return ()
     if not 1 <= len(words) <= 4:
+        return ()
+    if not unit_words().isdisjoint(words) or words[-1] in _LASTING:
         return ()
     if words[0] in _NO_EDGE or words[-1] in _NO_EDGE or words[-1] in (*_ADJECTIVES, "total"):
         return ()

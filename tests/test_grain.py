@@ -37,7 +37,9 @@ GRAINS = [
     ("rate_sheet_daily", "date service_type currency", "Daily rate sheets, with service type and currency."),
     ("kiln_loads_daily", "kiln_load_id load_day", "One row per kiln load and day."),
     ("daily_spend", "service_type currency", "Daily spend, with service type and currency."),
-    ("monthly_metrics", "total_cost", "Monthly metrics."),
+    ("daily_spend", "x7", "Records of daily spend."),
+    ("storage_usage", "x7", "Records of storage usage."),
+    ("monthly_metrics", "total_cost", "Records of monthly metrics."),
     # statistics
     (
         "banner_stats",
@@ -63,11 +65,11 @@ GRAINS = [
         "query_id start_date compute_cost",
         "One row per query, with its start date and compute cost.",
     ),
-    ("cost_per_query", "amount", "Cost per query."),
-    ("sales_by_region", "region amount", "Sales by region."),
-    ("sales_by_month", "month amount", "Sales by month."),
-    ("jobs_by_project", "job_id project_id", "Jobs by project."),
-    ("monthly_sales_by_region", "region amount", "Monthly sales by region."),
+    ("cost_per_query", "amount", "Cost for each query."),
+    ("sales_by_region", "region amount", "Sales for each region."),
+    ("sales_by_month", "month amount", "Sales for each month."),
+    ("jobs_by_project", "job_id project_id", "Jobs for each project."),
+    ("monthly_sales_by_region", "region amount", "Monthly sales for each region."),
     # links of two things
     (
         "student_users",
@@ -93,6 +95,7 @@ def test_composed_grain(name, columns, text):
 DULL = [
     "_fivetran_deleted", "created_by", "updated_at", "loaded_dt", "creator", "external_id", "sort_order", "is_paid",
     "email_sent", "status_updated_by", "section_with_name", "ship_to", "index", "date_day", "customer_name",
+    "weight_kg", "duration_minutes",
 ]  # fmt: skip
 
 
