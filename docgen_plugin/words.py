@@ -158,12 +158,16 @@ def vocabulary() -> frozenset[str]:
     return frozenset(word for name in names for word in name.split())
 
 
+# "otherwise", and words that stand beside anything: "net_charge_in_cents" is no network
+_NO_SUPPORT = frozenset({"*", "in", "of", "on", "or", "a"})
+
+
 @cache
 def _readings() -> dict[str, tuple[tuple[frozenset[str], tuple[str, ...]], ...]]:
     """Return shortening -> (words beside it, meaning); no words beside it is the meaning that holds otherwise."""
     found: dict[str, list[tuple[frozenset[str], tuple[str, ...]]]] = {}
     for short, near, long in _read("readings.tsv"):
-        found.setdefault(short, []).append((frozenset(near.split()) - {"*"}, tuple(long.split())))
+        found.setdefault(short, []).append((frozenset(near.split()) - _NO_SUPPORT, tuple(long.split())))
     return {short: tuple(sorted(lines, key=lambda line: not line[0])) for short, lines in found.items()}
 
 
