@@ -25,6 +25,7 @@ from docgen_plugin.words import (
     entity_words,
     expand,
     family,
+    is_initials,
     name_words,
     plural,
     singular,
@@ -97,13 +98,13 @@ class Match:
 
 
 def printed(words: Sequence[str]) -> str:
-    """Return words as they stand in a sentence, acronyms in their usual form.
+    """Return words as they stand in a sentence: acronyms in their usual form, letters without a reading as initials.
 
-    >>> printed(["customer", "id"])
-    'customer ID'
+    >>> printed(["customer", "id"]), printed(["kqz", "load"])
+    ('customer ID', 'KQZ load')
     """
     forms = display_forms()
-    return " ".join(forms.get(word, word) for word in words)
+    return " ".join(forms.get(word) or (word.upper() if is_initials(word) else word) for word in words)
 
 
 # how a name asks for a yes or no

@@ -192,8 +192,8 @@ def _by(table: Table, named: TableName) -> str:
     each = f"{_EACH[named.period]} " if named.period and named.thing != named.measure else ""
     if named.thing == (*named.measure[:-1], singular(named.measure[-1])):
         return _sentence(f"{measure} for each {named.period}")
-    thing = name_words(table.name.rsplit("__", 1)[-1])
-    rest = named.thing if named.between not in named.thing else thing[thing.index(named.between) + 1 :]
+    whole = named.between in named.thing
+    rest = named.thing[named.thing.index(named.between) + 1 :] if whole else named.thing
     return _sentence(f"{each}{measure} for each {printed((*rest[:-1], singular(rest[-1])))}")
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from docgen_plugin.readings import read_shortening, segments
+from docgen_plugin.readings import frequencies, read_shortening, segments, spoken
 from docgen_plugin.table_names import LAYERS, TableName, read_table_name
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "entity_words",
     "expand",
     "family",
+    "is_initials",
     "is_shortening",
     "name_words",
     "plural",
@@ -33,6 +34,16 @@ FAMILIES = ("text", "int", "num", "bool", "date", "time", "ts", "json", "array",
 
 # in the dictionary's names only as variants of the full word
 _READ_ANYWAY = frozenset("dt nbr cd qty amt desc num ind".split())
+
+_ORDINALS = frozenset("st nd rd th".split())
+
+# any name may have one of these: they tell what a shortening means only right beside it
+_ROLES = frozenset("id cd no nbr num nm name dt date typ type key code ts tm ind flg flag".split())
+
+# so few letters stand for too many words: without a word beside them that tells which, they stay as they are
+_SHORT = 3
+_INITIALS = 4
+_VOWEL = re.compile(r"[aeiouy]")
 
 # "length_min" is in minutes, "min_length" is the least
 _LASTING = frozenset(
@@ -171,10 +182,15 @@ def _readings() -> dict[str, tuple[tuple[frozenset[str], tuple[str, ...]], ...]]
     return {short: tuple(sorted(lines, key=lambda line: not line[0])) for short, lines in found.items()}
 
 
-def _beside(word: str, words: frozenset[str]) -> tuple[str, ...]:
+def _beside(words: list[str], index: int) -> tuple[str, ...]:
     """Return what a shortening means beside the other words of its name, () where no line says."""
+    word = words[index]
     lines = () if word in LAYERS else _readings().get(word, ())
-    return next((long for near, long in lines if not near or not near.isdisjoint(words - {word})), ())
+    if not lines:
+        return ()
+    next_to = {*words[max(index - 1, 0) : index], *words[index + 1 : index + 2]}
+    beside = {other for other in words if other not in _ROLES} | next_to
+    return next((long for near, long in lines if not near or not near.isdisjoint(beside - {word})), ())
 
 
 _told: dict[str, tuple[str, ...]] = {}  # the team's own abbreviations, for this process: `tell_abbreviations`
@@ -195,6 +211,18 @@ def is_shortening(word: str) -> bool:
     return word in _told or word in abbreviations() or word in _readings()
 
 
+@lru_cache(maxsize=20_000)
+def is_initials(word: str) -> bool:
+    """Return whether a word is two to four letters that no list knows and that nobody can say: initials.
+
+    >>> [is_initials(word) for word in ("kqz", "id", "map", "stg", "sprkl")]
+    [True, False, False, False, False]
+    """
+    if not 2 <= len(word) <= _INITIALS or not word.isascii() or not word.isalpha() or _VOWEL.search(word):
+        return False
+    return not (word in LAYERS or word in frequencies() or word in vocabulary() or word in spoken())
+
+
 @lru_cache(maxsize=50_000)
 def _read_letters(word: str) -> tuple[str, ...]:
     """Return what a word that no list knows stands for by its letters: a shortening, several run together, itself."""
@@ -207,12 +235,17 @@ def _read_letters(word: str) -> tuple[str, ...]:
 
 @cache
 def _reading(word: str) -> tuple[str, ...]:
-    """Return an ambiguous abbreviation's most frequent meaning if the dictionary knows that word, () for no abbreviation."""
+    """Return an abbreviation's most frequent meaning if the dictionary knows that word, () for no abbreviation.
+
+    Up to three letters with several meanings are read only by the words beside them.
+    """
     meanings = abbreviations().get(word, ())
     if word in LAYERS or (word in vocabulary() and word not in _READ_ANYWAY):
         return (word,)
     if not meanings:
         return ()
+    if len(word) <= _SHORT and word not in _READ_ANYWAY and (len(meanings) > 1 or len(word) < _SHORT):
+        return (word,)
     long, certainty = meanings[0]
     # a longer meaning (arr: annual recurring revenue) is too much to read into a word that may mean another
     return (long.lower(),) if certainty == "context" and long.lower() in vocabulary() else (word,)
@@ -226,15 +259,17 @@ def expand(words: list[str]) -> list[str]:
     """
     expansions = _expansions()
     written: list[str] = []
-    beside = frozenset(words)
     for index, word in enumerate(words):
         parts = (
             _told.get(word)
-            or _beside(word, beside)
+            or _beside(words, index)
             or expansions.get(word)
             or _reading(word)
             or _read_letters(word)
         )
+        if word in _ORDINALS and index and words[index - 1].isdigit():
+            written[-1] += word  # 1st, not 1 state
+            continue
         if word in _told:
             pass
         elif word == "no":
@@ -330,11 +365,15 @@ def singular(word: str) -> str:
 
     >>> [singular(word) for word in ("orders", "addresses", "categories", "status", "boxes", "people")]
     ['order', 'address', 'category', 'status', 'box', 'person']
+    >>> singular("urls"), singular("hgvs")
+    ('url', 'hgvs')
     """
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     if word in _INVARIANT or len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
         return word
+    if not _VOWEL.search(word) and word[:-1] not in display_forms():
+        return word  # initials
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("sses", "shes", "ches", "xes", "zzes")):

@@ -24,6 +24,17 @@ NAMES = [
     ("shft_ptrn", "shift pattern"),  # in no list: read by their letters
     ("WRTHRS", "wrthrs"),  # no reading: left as it is
     ("STNCD", "station code"),  # run together
+    ("announcements", "announcements"),  # a plural, not four shortenings
+    ("launch_date", "launch date"),  # a word, not launched
+    ("white_share", "white share"),
+    ("idea_count", "idea count"),
+    ("kms_key", "kms key"),  # three letters may be a name
+    ("tpps_doc", "tpps document"),  # nor is a doubled letter one
+    ("line_net_in_cents", "line net in cents"),  # "in" stands beside anything
+    ("nat_inside_id", "nat inside id"),
+    ("nat_id", "national id"),  # right beside it
+    ("budget_pd", "budget pd"),  # nothing says which of its meanings
+    ("rank_1st_half", "rank 1st half"),
 ]
 
 
@@ -67,7 +78,7 @@ TABLES = [
     ("addresses", "address"),
     ("PAT_MST", "patient"),
     ("wh_orders_fact", "order"),
-    ("wh_bins", "warehouse bin"),  # a warehouse of goods is no layer
+    ("wh_bins", "wh bin"),  # a warehouse of goods is no layer
     ("orders__v2", "order"),
     ("noaa_readings_2020", "noaa reading"),
     ("base_customers", "customer"),

@@ -91,7 +91,10 @@ def spoken_words(records: Iterable[Record]) -> list[str]:
         if count >= _LEAST_TABLES
         and word not in short
         and not is_shortening(word)
-        and (read_shortening(word) or segments(word, short)[-1:] not in ((), ("id",), ("key",), ("no",), ("cd",)))
+        and (
+            read_shortening(word)
+            or segments(word, short)[-1:] not in ((), ("id",), ("key",), ("no",), ("cd",))
+        )
     )
 
 
