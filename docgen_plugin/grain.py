@@ -26,14 +26,16 @@ _MOST = 3  # columns that a sentence names
 _AUDIT = frozenset(
     "created updated modified deleted inserted loaded ingested extracted synced etl batch dbt fivetran airbyte row hash "
     "version source file timestamp creator modifier editor updater creation modification ingestion deletion update create "
-    "insert record sync load audit history".split()
+    "insert record sync load audit history concurrency".split()
 )
 # heads that tell nothing beside a thing
 _DULL = frozenset(
     "id key index idx sort sequence order line number unique flag flags enabled active value count operation "
     "current latest meta metadata data object uuid guid sk pk fk payload json partition".split()
 )
-_DULL_PAIRS = frozenset({("sort", "order"), ("display", "order"), ("date", "time"), ("row", "number")})
+_DULL_PAIRS = frozenset(
+    {("sort", "order"), ("display", "order"), ("date", "time"), ("row", "number"), ("revision", "count")}
+)
 # ends that make no noun: "status updated by", "section with", "is paid"
 _NO_EDGE = frozenset(
     "by at on to from with in of for is are was were has have had can may should does do did not no and or as than "
@@ -62,6 +64,9 @@ _VERSIONED = re.compile(
     r"(?:is_)?current(?:_record)?_(?:flag|ind)|(?:row_)?is_current|\w*history_(?:id|operation|created_at)|"
     r"revision(?:_(?:id|number))?|rev|revtype)$",
     re.IGNORECASE,
+)
+_CHANGED = re.compile(
+    r"^(?:new|old|previous|prior|from|to)_value$|^changed_(?:field|column|property)", re.IGNORECASE
 )
 # the column that says which span of time a row of statistics covers, finest first
 _DATED = (
@@ -158,6 +163,8 @@ def composed_grain(table: Table) -> str:
 
 def _history(table: Table, named: TableName, thing: str, word: str = "History") -> str:
     columns = _telling(table, named)
+    if any(_CHANGED.match(column.name) for column in table.columns):
+        return f"One row per change of {_article(thing)} {thing}{_with(columns, 'its')}."
     if table.kind == "snapshot" or any(_VERSIONED.match(column.name) for column in table.columns):
         return f"One row per version of {_article(thing)} {thing}{_with(columns, 'its')}."
     if named.thing[-1] in _UNCOUNTED:
@@ -179,6 +186,8 @@ def _statistics(table: Table, named: TableName) -> str:
         # one that names no period is about the thing as a whole
         each = f" and {period}" if period else ""
         return f"One row per {printed(named.thing)}{each}{told}."
+    if named.mark in ("report", "rpt") and not period:
+        return _sentence(f"report on {_many(named.thing)}{told}")
     holds = _HOLDS.get(named.mark, "statistics")
     each = f"{_EACH[period]} " if period else ""
     return _sentence(f"{each}{holds} of {_many(named.thing)}{told}")

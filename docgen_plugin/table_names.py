@@ -75,7 +75,7 @@ _PERIODS = {
     "annual": "year",
     "nightly": "day",
 }
-_SPANS = {span: period for period, span in reversed(_PERIODS.items())}
+_SPANS = frozenset({*_PERIODS.values(), "minute", "second"})
 # "daily active users" is a measure of its own
 _MEASURES = frozenset("active recurring".split())
 # what can be summed: "sales by region" has a row for a region, "jobs by project" need not

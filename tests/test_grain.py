@@ -24,6 +24,7 @@ GRAINS = [
         "One row per version of a kiln, with its owner name and city.",
     ),
     ("kiln_history", "kiln_id owner_name city", "History of kilns, with their owner name and city."),
+    ("kiln_history", "kiln_id new_value", "One row per change of a kiln."),
     ("episode_of_care_history", "status", "History of episodes of care."),
     ("storage_usage_history", "usage_id", "History of storage usage."),
     ("orders_snapshot", "order_id dbt_valid_from", "One row per version of an order."),
@@ -52,6 +53,7 @@ GRAINS = [
         "week clicks impressions",
         "Weekly performance of banners, with clicks and impressions.",
     ),
+    ("banner_report", "clicks impressions", "Report on banners, with clicks and impressions."),
     ("visa_report", "author body", "One row per visa report, with its author and body."),
     (
         "expense_report",
@@ -67,6 +69,7 @@ GRAINS = [
     ),
     ("cost_per_query", "amount", "Cost for each query."),
     ("sales_by_region", "region amount", "Sales for each region."),
+    ("slot_usage_per_minute", "minute slot_id", "Slot usage for each minute."),
     ("sales_by_month", "month amount", "Sales for each month."),
     ("jobs_by_project", "job_id project_id", "Jobs for each project."),
     ("monthly_sales_by_region", "region amount", "Monthly sales for each region."),
