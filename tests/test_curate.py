@@ -222,9 +222,9 @@ def test_the_command_writes_what_is_kept_and_tells_what_fell(tmp_path):
 
 
 SPOKEN = [
-    ("Date of the inspec at the kiln.", 3, ["inspec"]),
-    ("Date of the inspec at the kiln.", 2, []),  # too few tables say it
-    ("Date of the kiln.inspec at inspec_no.", 3, []),  # names, not prose
+    ("Date of the telem at the kiln.", 3, ["telem"]),
+    ("Date of the telem at the kiln.", 2, []),  # too few tables say it
+    ("Date of the kiln.telem at telem_no.", 3, []),  # names, not prose
     ("Date of the customerid at the inspection.", 3, []),  # two names run together
 ]
 
