@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from docgen_plugin.concepts import Lexicon
 from docgen_plugin.frames import plain_text
+from docgen_plugin.grain import composed_grain
 from docgen_plugin.grounding import Checker, Verdict
 from docgen_plugin.model import DICTIONARY, GLOSSARY, Column, ColumnRef, Suggestion, Table
-from docgen_plugin.support import composed_grain
 
 __all__ = ["Composer", "is_weighable", "ref_of", "suggestion_of"]
 
@@ -29,14 +29,14 @@ class Composer:
         """Take what checks and what knows; `from_dictionary` says that an exact text needs no model's word."""
         self._checker = checker
         self._lexicon = lexicon
-        self._from_dictionary = from_dictionary
+        self.from_dictionary = from_dictionary
 
     def exact(self, table: Table, column: Column | None, told_alone: bool) -> Suggestion | None:
         """Return the text for a place that is known exactly, None where there is none: with `told_alone` the glossary's only."""
         match = self._lexicon.match(table, column)
         if match is None or match.fit < 1.0:
             return None
-        if not match.told and (told_alone or not self._from_dictionary):
+        if not match.told and (told_alone or not self.from_dictionary):
             return None
         return self._checked(table, column, match.text, (match.text,), _EXACT, match.told)
 

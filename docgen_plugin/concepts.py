@@ -29,10 +29,20 @@ from docgen_plugin.words import (
     name_words,
     singular,
     split_identifier,
+    table_words,
     tell_abbreviations,
 )
 
-__all__ = ["Concept", "Entity", "Lexicon", "Match", "fill_slot", "lexicon", "load_lexicon", "printed"]
+__all__ = [
+    "Concept",
+    "Entity",
+    "Lexicon",
+    "Match",
+    "fill_slot",
+    "lexicon",
+    "load_lexicon",
+    "printed",
+]
 
 _SLOT = re.compile(r"\{(?:other|x)\}")
 _BRACED = re.compile(r"(\{[^{}]*\})")
@@ -62,6 +72,22 @@ class Entity:
     name: str
     grain: str
     columns: tuple[tuple[str, str, str], ...] = ()  # name words, type family, text
+    needs: tuple[
+        str, ...
+    ] = ()  # the name has other senses: in this one, a column's name has one of these words
+
+    def defines(self, table: Table) -> bool:
+        """Return whether the grain holds for a table of this name: a row for each, and the sense that is meant.
+
+        >>> race = Entity("race", "One row per race: a contest of speed.", needs=("lap", "winner"))
+        >>> [race.defines(Table("t", "races", columns=(Column(name),))) for name in ("lap_count", "ethnicity")]
+        [True, False]
+        """
+        named = table_words(table.name)
+        if ":" not in self.grain or named.shape or named.period or table.kind == "snapshot":
+            return False
+        words = (word for column in table.columns for word in name_words(column.name))
+        return not self.needs or any(word in self.needs or singular(word) in self.needs for word in words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +223,7 @@ class Lexicon:
         entity = entity_words(table.name)
         if column is None:
             known = self.entities.get(" ".join(entity))
-            return Match(known.grain, 1.0) if known else None
+            return Match(known.grain, 1.0) if known and known.defines(table) else None
         match = self.column_match(entity, name_words(own_name(table, column)), family(column.type))
         if match and column.foreign_key and match.text.startswith("Identifier of the "):
             return replace(match, fit=1.0)  # the schema itself says what the name only suggests
@@ -264,7 +290,10 @@ def lexicon() -> Lexicon:
     )
     entities = {
         " ".join(expand(row["entity"].split())): Entity(
-            row["entity"], row["grain"], tuple((part[0], part[1], part[2]) for part in row["columns"])
+            row["entity"],
+            row["grain"],
+            tuple((part[0], part[1], part[2]) for part in row["columns"]),
+            tuple(row.get("needs", "").split()),
         )
         for row in map(json.loads, folder.joinpath("entities.jsonl").read_text("utf-8").splitlines())
     }

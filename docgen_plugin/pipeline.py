@@ -367,7 +367,9 @@ class _Run:
 
     def _sure(self, asked: _Asked, logprob: float) -> bool:
         """Return whether a model's sentence is taken before a composed text; one that knows the world always is."""
-        if not self.writer.strict or (asked.column is None and self.writer.tuned):
+        if not self.writer.strict or (
+            asked.column is None and (self.writer.tuned or not self.composer.from_dictionary)
+        ):
             return True
         if asked.column is None:
             return False  # what a row is, is read from the name and the columns: LOG.md, "What one row is"

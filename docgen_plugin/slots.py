@@ -19,7 +19,7 @@ from docgen_plugin.kinds import (
     is_plural,
     is_predicate,
 )
-from docgen_plugin.words import display_forms, plural
+from docgen_plugin.words import display_forms, is_initials, plural
 
 __all__ = ["LIKELY", "fill_slot", "happening", "printed", "qualified", "slot_text", "takes"]
 
@@ -66,13 +66,13 @@ _POWERS = {
 
 
 def printed(words: Sequence[str]) -> str:
-    """Return words as they stand in a sentence, acronyms in their usual form.
+    """Return words as they stand in a sentence: acronyms in their usual form, letters without a reading as initials.
 
-    >>> printed(["customer", "id"])
-    'customer ID'
+    >>> printed(["customer", "id"]), printed(["kqz", "load"])
+    ('customer ID', 'KQZ load')
     """
     forms = display_forms()
-    return " ".join(forms.get(word, word) for word in words)
+    return " ".join(forms.get(word) or (word.upper() if is_initials(word) else word) for word in words)
 
 
 def happening(words: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

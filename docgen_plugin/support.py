@@ -27,7 +27,6 @@ from docgen_plugin.words import (
 
 __all__ = [
     "BELYING",
-    "composed_grain",
     "openings",
     "plain_words",
     "speakable",
@@ -69,10 +68,6 @@ _OPENING = re.compile(
 _LISTED = re.compile(r"with its (.+?)\.?$")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _SHARED_LETTERS = 5
-_AUDIT = frozenset(
-    "created updated modified deleted loaded inserted synced etl batch dbt row hash version source file timestamp".split()
-)
-_LISTED_COLUMNS = 3
 # what a text must not open with unless `openings` says so
 BELYING = frozenset({"true", "unique", "one"})
 # what kind of column it is: a text says that in its own words
@@ -281,35 +276,3 @@ def _unlisted(items: str, table: Table, entity: tuple[str, ...]) -> str:
             return item or "nothing"
         seen.add(item)
     return ""
-
-
-def composed_grain(table: Table) -> str:
-    """Return what one row of a table is, from its name and its first telling columns; "" when none is telling.
-
-    >>> columns = (Column("id", "int", primary_key=True), Column("cust_id", "int"), Column("order_dt", "date"))
-    >>> composed_grain(Table("orders", "orders", columns=columns))
-    'One row per order, with its customer and order date.'
-    """
-    entity = entity_words(table.name)
-    telling: list[str] = []
-    for column in table.columns:
-        words = name_words(column.name)
-        if words[-1:] in (("id",), ("key",), ("code",)) and words[:-1]:
-            words = words[:-1]
-        dull = not 1 <= len(words) <= 4 or words == entity or not _AUDIT.isdisjoint(words)
-        if (
-            dull
-            or table.key_columns == (column.name,)
-            or family(column.type) in ("bool", "json", "array", "binary", "ts")
-        ):
-            continue
-        said = printed(words)
-        if (
-            all(word.isalpha() and len(word) > 2 and re.search(r"[aeiouy]", word) for word in words)
-            and said not in telling
-        ):
-            telling.append(said)
-    picked = telling[:_LISTED_COLUMNS]
-    if len(picked) < 2:
-        return ""
-    return f"One row per {printed(entity)}, with its {', '.join(picked[:-1])} and {picked[-1]}."

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from docgen_plugin.readings import read_shortening, segments
+from docgen_plugin.readings import frequencies, read_shortening, segments, spoken
+from docgen_plugin.table_names import LAYERS, TableName, read_table_name
 
 __all__ = [
     "FAMILIES",
@@ -17,25 +19,31 @@ __all__ = [
     "entity_words",
     "expand",
     "family",
+    "is_initials",
     "is_shortening",
     "name_words",
     "plural",
     "singular",
     "split_identifier",
+    "table_words",
     "tell_abbreviations",
     "vocabulary",
 ]
 
 FAMILIES = ("text", "int", "num", "bool", "date", "time", "ts", "json", "array", "binary", "uuid", "geo")
 
-_LAYERS = frozenset(
-    "stg staging int intermediate base raw src source tbl table dim dimension fct fact mart rpt report vw view v "
-    "dwh dw ods edw lnd landing tmp temp snapshot snap seed ref lkp lookup hist xref bridge brg agg mv obt "
-    "t d f dbo mst master".split()
-)
-
 # in the dictionary's names only as variants of the full word
 _READ_ANYWAY = frozenset("dt nbr cd qty amt desc num ind".split())
+
+_ORDINALS = frozenset("st nd rd th".split())
+
+# any name may have one of these: they tell what a shortening means only right beside it
+_ROLES = frozenset("id cd no nbr num nm name dt date typ type key code ts tm ind flg flag".split())
+
+# so few letters stand for too many words: without a word beside them that tells which, they stay as they are
+_SHORT = 3
+_INITIALS = 4
+_VOWEL = re.compile(r"[aeiouy]")
 
 # "length_min" is in minutes, "min_length" is the least
 _LASTING = frozenset(
@@ -161,19 +169,28 @@ def vocabulary() -> frozenset[str]:
     return frozenset(word for name in names for word in name.split())
 
 
+# "otherwise", and words that stand beside anything: "net_charge_in_cents" is no network
+_NO_SUPPORT = frozenset({"*", "in", "of", "on", "or", "a"})
+
+
 @cache
 def _readings() -> dict[str, tuple[tuple[frozenset[str], tuple[str, ...]], ...]]:
     """Return shortening -> (words beside it, meaning); no words beside it is the meaning that holds otherwise."""
     found: dict[str, list[tuple[frozenset[str], tuple[str, ...]]]] = {}
     for short, near, long in _read("readings.tsv"):
-        found.setdefault(short, []).append((frozenset(near.split()) - {"*"}, tuple(long.split())))
+        found.setdefault(short, []).append((frozenset(near.split()) - _NO_SUPPORT, tuple(long.split())))
     return {short: tuple(sorted(lines, key=lambda line: not line[0])) for short, lines in found.items()}
 
 
-def _beside(word: str, words: frozenset[str]) -> tuple[str, ...]:
+def _beside(words: list[str], index: int) -> tuple[str, ...]:
     """Return what a shortening means beside the other words of its name, () where no line says."""
-    lines = () if word in _LAYERS else _readings().get(word, ())
-    return next((long for near, long in lines if not near or not near.isdisjoint(words - {word})), ())
+    word = words[index]
+    lines = () if word in LAYERS else _readings().get(word, ())
+    if not lines:
+        return ()
+    next_to = {*words[max(index - 1, 0) : index], *words[index + 1 : index + 2]}
+    beside = {other for other in words if other not in _ROLES} | next_to
+    return next((long for near, long in lines if not near or not near.isdisjoint(beside - {word})), ())
 
 
 _told: dict[str, tuple[str, ...]] = {}  # the team's own abbreviations, for this process: `tell_abbreviations`
@@ -186,12 +203,24 @@ def tell_abbreviations(told: Mapping[str, str]) -> None:
         _told.clear()
         _told.update(meanings)
         name_words.cache_clear()
-        entity_words.cache_clear()
+        table_words.cache_clear()
 
 
 def is_shortening(word: str) -> bool:
     """Return whether a word of a name is a listed shortening, lower case."""
     return word in _told or word in abbreviations() or word in _readings()
+
+
+@lru_cache(maxsize=20_000)
+def is_initials(word: str) -> bool:
+    """Return whether a word is two to four letters that no list knows and that nobody can say: initials.
+
+    >>> [is_initials(word) for word in ("kqz", "id", "map", "stg", "sprkl")]
+    [True, False, False, False, False]
+    """
+    if not 2 <= len(word) <= _INITIALS or not word.isascii() or not word.isalpha() or _VOWEL.search(word):
+        return False
+    return not (word in LAYERS or word in frequencies() or word in vocabulary() or word in spoken())
 
 
 @lru_cache(maxsize=50_000)
@@ -206,12 +235,17 @@ def _read_letters(word: str) -> tuple[str, ...]:
 
 @cache
 def _reading(word: str) -> tuple[str, ...]:
-    """Return an ambiguous abbreviation's most frequent meaning if the dictionary knows that word, () for no abbreviation."""
+    """Return an abbreviation's most frequent meaning if the dictionary knows that word, () for no abbreviation.
+
+    Up to three letters with several meanings are read only by the words beside them.
+    """
     meanings = abbreviations().get(word, ())
-    if word in _LAYERS or (word in vocabulary() and word not in _READ_ANYWAY):
+    if word in LAYERS or (word in vocabulary() and word not in _READ_ANYWAY):
         return (word,)
     if not meanings:
         return ()
+    if len(word) <= _SHORT and word not in _READ_ANYWAY and (len(meanings) > 1 or len(word) < _SHORT):
+        return (word,)
     long, certainty = meanings[0]
     # a longer meaning (arr: annual recurring revenue) is too much to read into a word that may mean another
     return (long.lower(),) if certainty == "context" and long.lower() in vocabulary() else (word,)
@@ -225,15 +259,17 @@ def expand(words: list[str]) -> list[str]:
     """
     expansions = _expansions()
     written: list[str] = []
-    beside = frozenset(words)
     for index, word in enumerate(words):
         parts = (
             _told.get(word)
-            or _beside(word, beside)
+            or _beside(words, index)
             or expansions.get(word)
             or _reading(word)
             or _read_letters(word)
         )
+        if word in _ORDINALS and index and words[index - 1].isdigit():
+            written[-1] += word  # 1st, not 1 state
+            continue
         if word in _told:
             pass
         elif word == "no":
@@ -259,20 +295,34 @@ def name_words(name: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=10_000)
+def table_words(table_name: str) -> TableName:
+    """Return what a table's name says, its layer and source left out and the thing written out; see `table_names`.
+
+    >>> table_words("stg_shop__cust_order_history").thing, table_words("stg_shop__cust_order_history").shape
+    (('customer', 'order'), 'history')
+    """
+    parts = [split_identifier(part) for part in table_name.strip("_").split("__")]
+    words = parts[-1]
+    mark = len(words) == 1 or words[:1] in (["v"], ["version"])
+    if len(parts) > 1 and mark and read_table_name(["x", *words]).thing == ("x",):
+        words = [*parts[-2], *words]  # orders__v2, orders__daily
+    named = read_table_name(words)
+    thing = expand(list(named.thing)) or ["record"]
+    measure = tuple(expand(list(named.measure)))
+    return replace(named, thing=(*thing[:-1], singular(thing[-1])), measure=measure)
+
+
 def entity_words(table_name: str) -> tuple[str, ...]:
-    """Return the words for what one row of a table is: no layer prefix or source name, last word singular.
+    """Return the words for what a table is about: no layer prefix or source name, last word singular.
+
+    A table of versions or statistics is about the thing that they are of.
 
     >>> entity_words("stg_shopify__order_lines"), entity_words("DimCustomer"), entity_words("fct_orders")
     (('order', 'line'), ('customer',), ('order',))
+    >>> entity_words("order_line_history"), entity_words("ad_daily_stats"), entity_words("cost_per_query")
+    (('order', 'line'), ('ad',), ('query',))
     """
-    own = table_name.rsplit("__", 1)[-1] if "__" in table_name.strip("_") else table_name
-    words = split_identifier(own)
-    while len(words) > 1 and words[0] in _LAYERS:
-        words = words[1:]
-    while len(words) > 1 and words[-1] in _LAYERS | {"v", "history", "all"}:
-        words = words[:-1]
-    words = expand(words) or ["record"]
-    return (*words[:-1], singular(words[-1]))
+    return table_words(table_name).thing
 
 
 _IRREGULAR = {
@@ -315,11 +365,15 @@ def singular(word: str) -> str:
 
     >>> [singular(word) for word in ("orders", "addresses", "categories", "status", "boxes", "people")]
     ['order', 'address', 'category', 'status', 'box', 'person']
+    >>> singular("urls"), singular("hgvs")
+    ('url', 'hgvs')
     """
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     if word in _INVARIANT or len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
         return word
+    if not _VOWEL.search(word) and word[:-1] not in display_forms():
+        return word  # initials
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("sses", "shes", "ches", "xes", "zzes")):

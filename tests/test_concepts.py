@@ -139,3 +139,19 @@ def test_what_holds_for_some_things_is_not_said_of_others(table, name, sql_type,
     match = lexicon().match(Table(table, table, columns=(column,)), column)
     assert match is not None
     assert match.text == text
+
+
+DEFINED = [
+    ("races", "lap_count", True),
+    ("races", "code ethnicity", False),  # another sense of the word
+    ("airports", "x", True),  # a word of one sense
+    ("airport_history", "x", False),  # versions, not airports
+    ("airport_stats", "x", False),
+    ("locations", "address city", False),  # nothing is said of it but its name
+]
+
+
+@pytest.mark.parametrize(("name", "columns", "defined"), DEFINED)
+def test_a_definition_needs_its_sense(name, columns, defined):
+    table = Table("t", name, columns=tuple(map(Column, columns.split())))
+    assert (lexicon().match(table, None) is not None) == defined

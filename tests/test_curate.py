@@ -219,3 +219,23 @@ def test_the_command_writes_what_is_kept_and_tells_what_fell(tmp_path):
     assert "1 near-duplicate tables" in run.stderr
     assert f"{out}: 2 tables, 9 described columns" in run.stdout
     assert [one.table.name for one in read_records(out)] == ["parcels", "visits"]
+
+
+SPOKEN = [
+    ("Date of the telem at the kiln.", 3, ["telem"]),
+    ("Date of the telem at the kiln.", 2, []),  # too few tables say it
+    ("Date of the kiln.telem at telem_no.", 3, []),  # names, not prose
+    ("Date of the customerid at the inspection.", 3, []),  # two names run together
+]
+
+
+@pytest.mark.parametrize(("text", "tables", "words"), SPOKEN)
+def test_words_of_prose_are_no_shortenings(tmp_path, text, tables, words):
+    records, out = tmp_path / "tables.jsonl", tmp_path / "spoken.txt"
+    columns = (Column("at", "date", text),)
+    write_records(
+        records, (Record(Table(f"t{one}", "t", columns=columns), "s", "MIT") for one in range(tables))
+    )
+    result = CliRunner().invoke(cli, ["spoken", str(records), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert out.read_text("utf-8").splitlines()[1:] == words

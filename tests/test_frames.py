@@ -90,5 +90,11 @@ def test_the_thing_is_not_said_of_its_own_part():
 
 
 def test_what_is_measured_stands_in_a_record_of_measures():
-    table = Table("t", "turbine_metrics", columns=(Column("blade_pitch", "numeric"),))
-    assert plain_text(table, table.columns[0]) == "Blade pitch in the turbine metric."
+    column = Column("blade_pitch", "numeric")
+    assert (
+        plain_text(Table("t", "turbine_usage", columns=(column,)), column)
+        == "Blade pitch in the turbine usage."
+    )
+    assert (
+        plain_text(Table("t", "turbine_metrics", columns=(column,)), column) == "Blade pitch of the turbine."
+    )

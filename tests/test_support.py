@@ -2,7 +2,7 @@ import pytest
 
 from docgen_plugin.claims import Evidence, neighbours
 from docgen_plugin.model import Column, Table
-from docgen_plugin.support import composed_grain, unsupported
+from docgen_plugin.support import unsupported
 
 TABLE = Table(
     "order_items",
@@ -49,8 +49,3 @@ def test_a_hint_supports_its_words():
     column = Column("qty", "int")
     evidence = Evidence.of(TABLE, column, (hint,), neighbours(TABLE))
     assert unsupported(hint, TABLE, column, evidence) == ""
-
-
-def test_composed_grain():
-    assert composed_grain(TABLE) == "One row per order item, with its order, quantity and unit price."
-    assert composed_grain(Table("t", "kilns", columns=(Column("x7"), Column("attr_1")))) == ""

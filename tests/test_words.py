@@ -24,6 +24,17 @@ NAMES = [
     ("shft_ptrn", "shift pattern"),  # in no list: read by their letters
     ("WRTHRS", "wrthrs"),  # no reading: left as it is
     ("STNCD", "station code"),  # run together
+    ("announcements", "announcements"),  # a plural, not four shortenings
+    ("launch_date", "launch date"),  # a word, not launched
+    ("white_share", "white share"),
+    ("idea_count", "idea count"),
+    ("kms_key", "kms key"),  # three letters may be a name
+    ("tpps_doc", "tpps document"),  # nor is a doubled letter one
+    ("line_net_in_cents", "line net in cents"),  # "in" stands beside anything
+    ("nat_inside_id", "nat inside id"),
+    ("nat_id", "national id"),  # right beside it
+    ("budget_pd", "budget pd"),  # nothing says which of its meanings
+    ("rank_1st_half", "rank 1st half"),
 ]
 
 
@@ -66,6 +77,41 @@ TABLES = [
     ("stg", "stg"),
     ("addresses", "address"),
     ("PAT_MST", "patient"),
+    ("wh_orders_fact", "order"),
+    ("wh_bins", "wh bin"),  # a warehouse of goods is no layer
+    ("orders__v2", "order"),
+    ("noaa_readings_2020", "noaa reading"),
+    ("base_customers", "customer"),
+    ("base_stations", "base station"),
+    ("fact_checks", "fact check"),
+    ("raw_materials", "raw material"),
+    ("orders_view", "order"),
+    ("page_views", "page view"),
+    ("page_view", "page view"),
+    ("lead_source", "lead source"),
+    ("knowledge_base", "knowledge base"),
+    ("report_configs", "report config"),
+    ("route_table", "route table"),
+    ("customer_table", "customer"),
+    ("rubric_score_dimension", "rubric score dimension"),
+    ("customer_dimension", "customer"),
+    ("crm__account_overview", "account"),
+    ("crm__line_item_enhanced", "line item"),
+    ("customer_details", "customer"),
+    ("order_details", "order details"),
+    ("visit_detail", "visit detail"),
+    ("ad_stats", "ad"),
+    ("fact_daily_pool_stats", "pool"),
+    ("stats_installs_overview", "install"),
+    ("expense_report", "expense report"),
+    ("daily_active_users", "daily active user"),
+    ("daily_metrics", "daily metric"),
+    ("crm__monthly_metrics", "monthly metric"),
+    ("rate_sheet_daily", "rate sheet"),
+    ("cost_per_query", "query"),
+    ("sales_by_region", "region"),
+    ("sales_by_month", "sales"),
+    ("jobs_by_project", "jobs by project"),
 ]
 
 

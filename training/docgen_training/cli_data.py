@@ -1,4 +1,4 @@
-"""Commands that make training records: seeds, teach, curate, words, synthesize, harvest, clean, split."""
+"""Commands that make training records: seeds, teach, curate, words, spoken, synthesize, harvest, clean, split."""
 
 from __future__ import annotations
 
@@ -101,6 +101,19 @@ def words(files: tuple[Path, ...], out: Path) -> None:
 
 
 @click.command()
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--out", type=OUT, required=True)
+def spoken(files: tuple[Path, ...], out: Path) -> None:
+    """List words of documented records' texts that look like shortenings and are none."""
+    from docgen_training.records import read_records
+    from docgen_training.words import spoken_words, write_spoken
+
+    found = spoken_words(chain.from_iterable(read_records(path) for path in files))
+    write_spoken(out, found)
+    click.echo(f"{out}: {len(found)} words")
+
+
+@click.command()
 @click.option("--tables", default=60_000, show_default=True, help="How many tables to compose.")
 @click.option("--seed", default=1, show_default=True)
 @click.option(
@@ -169,4 +182,4 @@ def split(
         click.echo(f"{path}: {write_records(path, part)} tables, {columns} described columns")
 
 
-COMMANDS = (seeds, teach, curate, words, synthesize, clean, split)
+COMMANDS = (seeds, teach, curate, words, spoken, synthesize, clean, split)

@@ -1,6 +1,7 @@
 """The words of the project's own names and texts, counted: what shortenings are read as, and the voice of the texts.
 
 docgen-train words training/teacher/tables.jsonl.xz --out docgen_plugin/lexicon/words.tsv
+docgen-train spoken FILE... --out docgen_plugin/lexicon/spoken.txt
 """
 
 from __future__ import annotations
@@ -11,13 +12,24 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from docgen_plugin.concepts import lexicon
-from docgen_plugin.words import abbreviations, name_words, plural, singular, split_identifier
+from docgen_plugin.readings import read_shortening, segments
+from docgen_plugin.words import (
+    abbreviations,
+    is_shortening,
+    name_words,
+    plural,
+    singular,
+    split_identifier,
+)
 from docgen_training.records import Record
 
-__all__ = ["count_words", "write_words"]
+__all__ = ["count_words", "spoken_words", "write_spoken", "write_words"]
 
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 _LEAST_USES = 2
+# a word of prose, not of a name, a path or a call: no mark of those on either side
+_PROSE = re.compile(r"(?<![\w.`_/\-])[A-Za-z]{3,}(?![\w_`/(\-]|\.\w)")
+_LEAST_TABLES = 3
 
 
 def count_words(records: Iterable[Record]) -> dict[str, tuple[int, int]]:
@@ -61,3 +73,32 @@ def write_words(path: Path, counts: dict[str, tuple[int, int]]) -> int:
         encoding="utf-8",
     )
     return len(kept)
+
+
+def spoken_words(records: Iterable[Record]) -> list[str]:
+    """Return the words of at least three tables' texts that would be read as a shortening of another word, sorted.
+
+    Two names run together ("customerid") are read right, and are left out.
+    """
+    tables: Counter[str] = Counter()
+    for record in records:
+        texts = (record.table.description, *(column.description for column in record.table.columns))
+        tables.update({word.lower() for text in texts for word in _PROSE.findall(text)})
+    short = abbreviations()
+    return sorted(
+        word
+        for word, count in tables.items()
+        if count >= _LEAST_TABLES
+        and word not in short
+        and not is_shortening(word)
+        and (
+            read_shortening(word)
+            or segments(word, short)[-1:] not in ((), ("id",), ("key",), ("no",), ("cd",))
+        )
+    )
+
+
+def write_spoken(path: Path, words: Iterable[str]) -> None:
+    """Write words, one a line."""
+    lines = "".join(f"{word}\n" for word in words)
+    path.write_text("# words of English prose that are no shortenings\n" + lines, encoding="utf-8")
