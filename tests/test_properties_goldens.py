@@ -789,15 +789,52 @@ def test_text_is_replaced_exactly(first: str):
 
 
 def test_change_that_would_alter_another_value_is_left_out():
-    """A block text that ends with the file would gain a line break from a column behind it."""
-    text = "models:\n  - name: other\n  - name: orders\n    columns:\n      - name: a\n        meta: |\n          x"
+    """A block text that keeps its blank lines would lose them to a column behind it."""
+    text = "models:\n  - name: other\n  - name: orders\n    columns:\n      - name: a\n        meta: |+\n          x\n\n"
     other = Text(Place("models", "other"), "", "", "Other")
     result, refused = splice(text, [*texts_of([("b", "", "B"), ("a", "", "A")]), other])
     assert [(item.column, why) for item, why in refused] == [("b", "the file would not read back as meant")]
     assert result == (
         "models:\n  - name: other\n    description: Other\n  - name: orders\n    columns:\n      - name: a\n"
-        "        description: A\n        meta: |\n          x"
+        "        description: A\n        meta: |+\n          x\n\n"
     )
+
+
+# what stands there ends with the file, in a block text: name: (before, texts, after)
+STOPS_IN_BLOCK = {
+    "a column goes in front of the last": (
+        "models:\n  - name: orders\n    columns: # all\n      - name: a\n      # of old\n      - name: b\n        description: |\n          x",
+        [Text(Place("models", "orders"), "c", "", "C"), Text(Place("models", "orders"), "d", "", "D")],
+        "models:\n  - name: orders\n    columns: # all\n      - name: a\n      - name: c\n        description: C\n"
+        "      - name: d\n        description: D\n      # of old\n      - name: b\n        description: |\n          x",
+    ),
+    "a column goes in front of the only one": (
+        "models:\n  - name: orders\n    columns: # all\n      - name: b\n        description: >\n          x\n          y",
+        [Text(Place("models", "orders"), "c", "", "C")],
+        "models:\n  - name: orders\n    columns: # all\n      - name: c\n        description: C\n      - name: b\n"
+        "        description: >\n          x\n          y",
+    ),
+    "an entry goes in front of the last": (
+        "models:\n  - name: orders\n\n  - name: items\n    description: |\n      x",
+        [Text(Place("models", "more"), "", "", "More")],
+        "models:\n  - name: orders\n\n  - name: more\n    description: More\n\n  - name: items\n    description: |\n      x",
+    ),
+    "a section goes in front of the last": (
+        "version: 2\n\nmodels:\n  - name: items\n    description: |\n      x",
+        [Text(Place("seeds", "more"), "", "", "More")],
+        "version: 2\n\nseeds:\n  - name: more\n    description: More\n\nmodels:\n  - name: items\n    description: |\n      x",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STOPS_IN_BLOCK)
+def test_nothing_goes_behind_a_block_text_that_ends_with_the_file(name: str):
+    """It would gain a line break, with it another value."""
+    before, texts, after = STOPS_IN_BLOCK[name]
+    for ending in ("\n", "\r\n"):
+        result, refused = splice(before.replace("\n", ending), texts)
+        assert refused == []
+        assert result == after.replace("\n", ending)
 
 
 def test_columns_before_a_text_that_ends_the_file():

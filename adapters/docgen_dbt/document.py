@@ -109,6 +109,30 @@ class Document:
             result = end
         return result
 
+    def list_end(self, key: yaml.Node, value: yaml.SequenceNode) -> tuple[int, int]:
+        """Return behind what new items of a list with items go, and how many items stand in front of them.
+
+        These are all of them as a rule; but a block text that ends with the file would gain a line break
+        from anything behind it, and the item that holds it stays the last.
+        """
+        end = self.content_end(value, key.start_mark.column)
+        count = len(value.value)
+        if not self.stops_in_block(end):
+            return end, count
+        if count > 1:
+            return self.content_end(value.value[-2], value.start_mark.column), count - 1
+        return self.after_colon(key), 0
+
+    def stops_in_block(self, offset: int) -> bool:
+        """Tell whether the file ends at an offset, in a block text without a line break behind it."""
+        if offset < len(self.text):
+            return False
+        node: yaml.Node | None = self.root
+        while isinstance(node, yaml.CollectionNode) and node.value:
+            last = node.value[-1]
+            node = last[1] if isinstance(last, tuple) else last
+        return isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
+
     def _next_line(self, end: int) -> int:
         if self.text.startswith("\r\n", end):
             return end + 2

@@ -330,8 +330,9 @@ class _Splicer:
         if "v" in entry.data and "columns" not in entry.data:
             items.insert(0, {"include": "all"})
         found = pairs(entry.node, "columns")
+        count = 0
         if found:
-            self._edits.grow_list(found[0][0], found[0][1], items)
+            count = self._edits.grow_list(found[0][0], found[0][1], items)
         elif entry.node.flow_style:
             key, value = entry.node.value[-1]
             end = self._document.content_end(value, key.start_mark.column)
@@ -340,7 +341,8 @@ class _Splicer:
             column = entry.node.value[0][0].start_mark.column
             lines = f"{' ' * column}columns:" + self._edits.lines(items, column + self._edits.style.dash)
             self._edits.insert_line(self._edits.columns_offset(entry), lines, 2)
-        entry.data["columns"] = [*(entry.data.get("columns") or ()), *items]
+        before = entry.data.get("columns") or []
+        entry.data["columns"] = [*before[:count], *items, *before[count:]]
 
     def _add_entries(self, section: str, entries: list[_Added]) -> None:
         items: list[dict[str, Any]] = []
@@ -352,9 +354,9 @@ class _Splicer:
             items.append(item)
         document, newline = self._document, self._document.newline
         found = document.section(section)
-        before = self._data.get(section)
-        self._data[section] = [*(before or ()), *items]
+        before = self._data.get(section) or []
         if found is None:
+            self._data[section] = items
             lines = f"{section}:" + self._edits.entry_lines(
                 items, self._edits.style.dash, self._edits.style.key, True
             )
@@ -362,9 +364,11 @@ class _Splicer:
             return
         key, value = found
         if not isinstance(value, yaml.SequenceNode) or not value.value or value.flow_style:
-            self._edits.grow_list(key, value, items)
+            count = self._edits.grow_list(key, value, items)
+            self._data[section] = [*before[:count], *items, *before[count:]]
             return
-        end = document.content_end(value, key.start_mark.column)
+        end, count = document.list_end(key, value)
+        self._data[section] = [*before[:count], *items, *before[count:]]
         spaced = is_spaced(self._text, value)
         lines = self._edits.entry_lines(items, value.start_mark.column, self._edits.gap(value), spaced)
         if spaced:
