@@ -737,11 +737,118 @@ def test_unreadable_file(name: str, content: bytes, reason: str):
 
 
 def test_refused_entry_leaves_the_others():
-    text = "x: &d [a]\nmodels:\n  - name: orders\n    config: {tags: *d}\n  - name: other\n"
+    text = "models:\n  - &o\n    name: orders\n  - name: other\n"
     other = Text(Place("models", "other"), "", "", "Other")
     result, refused = splice(text, [*texts_of([("", "", "Orders")]), other])
     assert [item.place.name for item, _ in refused] == ["orders"]
     assert result == text + "    description: Other\n"
+
+
+# each place that is written or refused, and how the whole file reads then; `!` stands before what is refused
+BESIDE_ANCHORS = """\
+models:
+  - name: a
+    data_tests: &tests
+      - unique
+    columns:
+      - &key
+        name: key
+      - name: own
+        data_tests: *tests
+      - name: told
+        description: &told Told
+      # of to
+      - &to
+        name: to
+        description: Until
+  - name: b
+    data_tests: *tests
+    columns:
+      - *key
+      - name: own
+        description: *told
+      - *to  # the last
+
+  # of c
+  - name: c
+    columns: &all
+      - name: x
+  - name: d
+    columns: *all
+  - name: e
+    columns: []
+    data_tests: *tests
+  - name: f
+    columns:
+      - <<: *key
+        data_type: text
+"""
+BESIDE_WANTED = (
+    "a.new a.own b b.new c d e e.n f !a.key !a.to !b.key !b.own !c.x !c.new !d.x !d.new !f.key"
+).split()
+BESIDE_WRITTEN = """\
+models:
+  - name: a
+    data_tests: &tests
+      - unique
+    columns:
+      - &key
+        name: key
+      - name: own
+        description: a.own
+        data_tests: *tests
+      - name: told
+        description: &told Told
+      # of to
+      - &to
+        name: to
+        description: Until
+      - name: new
+        description: a.new
+  - name: b
+    description: b
+    data_tests: *tests
+    columns:
+      - *key
+      - name: own
+        description: *told
+      - *to  # the last
+      - name: new
+        description: b.new
+
+  # of c
+  - name: c
+    description: c
+    columns: &all
+      - name: x
+  - name: d
+    description: d
+    columns: *all
+  - name: e
+    description: e
+    columns:
+      - name: "n"
+        description: e.n
+    data_tests: *tests
+  - name: f
+    description: f
+    columns:
+      - <<: *key
+        data_type: text
+"""
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_places_beside_anchors_and_aliases(ending: str):
+    """What other places share is left alone; what stands beside it is written, all at once."""
+    wanted = [
+        Text(Place("models", table), column, "", f"{table}.{column}" if column else table)
+        for table, _, column in (place.strip("!").partition(".") for place in BESIDE_WANTED)
+    ]
+    result, refused = splice(BESIDE_ANCHORS.replace("\n", ending), wanted)
+    assert ["!" + item.after for item, _ in refused] == [place for place in BESIDE_WANTED if place[0] == "!"]
+    assert {why for _, why in refused} == {"the entry uses a YAML anchor, alias or tag"}
+    assert result == BESIDE_WRITTEN.replace("\n", ending)
 
 
 def test_text_changed_meanwhile():

@@ -28,6 +28,8 @@ class Document:
     data: dict[str, Any]
     newline: str
     anchors: list[int] = field(default_factory=list)  # where anchors, aliases and tags stand, in order
+    aliases: list[tuple[int, int]] = field(default_factory=list)  # where aliases start and end, in order
+    shared: list[tuple[int, int]] = field(default_factory=list)  # where nodes with an anchor or tag start and end
 
     def section(self, key: str) -> tuple[yaml.Node, yaml.Node] | None:
         """Return the key and value nodes of a top-level section, or None.
@@ -52,6 +54,16 @@ class Document:
         if position < len(self.anchors) and self.anchors[position] < max(
             node.end_mark.index, node.start_mark.index + 1
         ):
+            raise Refused("the entry uses a YAML anchor, alias or tag")
+
+    def check_own(self, node: yaml.Node) -> None:
+        """Refuse a node that other places of the file may hold too; what stands inside it does not count.
+
+        Raises:
+            Refused: when it, or what it stands in, has an anchor or tag, or when it takes keys over by `<<`.
+        """
+        start = node.start_mark.index
+        if pairs(node, "<<") or any(first <= start < last for first, last in self.shared):
             raise Refused("the entry uses a YAML anchor, alias or tag")
 
     def line_end(self, offset: int) -> int:
@@ -83,10 +95,25 @@ class Document:
             return _end(node)
         if isinstance(node, yaml.MappingNode):
             key, value = node.value[-1]
+            if alias := self._alias_end(node, value):
+                return alias
             if _is_blank(value):
                 return self.after_colon(key)
             return self.content_end(value, key.start_mark.column)
+        if alias := self._alias_end(node, node.value[-1]):
+            return alias
         return self.content_end(node.value[-1], node.start_mark.column)
+
+    def _alias_end(self, node: yaml.Node, last: yaml.Node) -> int:
+        """Return where the alias ends that stands for the last part of a node, 0 where that part stands itself.
+
+        What PyYAML composes for an alias is the very node that it names, with the marks of that place.
+        """
+        position = bisect_left(self.aliases, (_end(node), 0)) - 1
+        if position < 0:
+            return 0
+        start, end = self.aliases[position]
+        return end if start >= node.start_mark.index and start >= _end(last) else 0
 
     def block_end(self, node: yaml.ScalarNode, column: int) -> int:
         """Return where the last line with content of a block scalar ends; its end mark runs past comments."""
@@ -131,7 +158,7 @@ class Document:
         while isinstance(node, yaml.CollectionNode) and node.value:
             last = node.value[-1]
             node = last[1] if isinstance(last, tuple) else last
-        return isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
+        return isinstance(node, yaml.ScalarNode) and node.style in ("|", ">") and bool(node.value)
 
     def _next_line(self, end: int) -> int:
         if self.text.startswith("\r\n", end):
@@ -148,11 +175,11 @@ def parse_document(text: str) -> Document:
     try:
         root = yaml.compose(text, yaml.CSafeLoader)
         data = yaml.load(text, yaml.CSafeLoader)
-        anchors = sorted(
-            event.start_mark.index if event.start_mark else 0
+        marked = [
+            event
             for event in yaml.parse(text, yaml.CSafeLoader)
             if getattr(event, "anchor", None) or getattr(event, "tag", None)
-        )
+        ]
     except (yaml.YAMLError, ValueError, RecursionError) as err:
         raise Refused(f"the file is not YAML that dbt reads: {yaml_problem(err)}") from err
     breaks = re.search(r"\r\n|\n|\r", text)
@@ -163,11 +190,37 @@ def parse_document(text: str) -> Document:
         return Document(text, None, {}, newline)
     if not isinstance(root, yaml.MappingNode):
         raise Refused("the file's top is not a YAML mapping")
-    return Document(text, root, data, newline, anchors)
+    anchors = [_start(event) for event in marked]
+    aliases = [(_start(event), _end(event)) for event in marked if isinstance(event, yaml.AliasEvent)]
+    own = set(anchors) - {start for start, _ in aliases}
+    return Document(text, root, data, newline, anchors, aliases, _spans(root, own) if own else [])
 
 
-def _end(node: yaml.Node) -> int:
-    return int(node.end_mark.index) if node.end_mark else 0  # composed from text: it has marks
+def _start(part: yaml.Node | yaml.Event) -> int:
+    return int(part.start_mark.index) if part.start_mark else 0  # made from text: it has marks
+
+
+def _end(part: yaml.Node | yaml.Event) -> int:
+    return int(part.end_mark.index) if part.end_mark else 0
+
+
+def _spans(root: yaml.Node, starts: set[int]) -> list[tuple[int, int]]:
+    """Return where the outermost nodes that start at one of these offsets start and end."""
+    found: dict[int, int] = {}
+    stack: list[yaml.Node] = [root]
+    seen: set[int] = set()
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if _start(node) in starts:
+            found[_start(node)] = max(found.get(_start(node), 0), _end(node), _start(node) + 1)
+        if isinstance(node, yaml.MappingNode):
+            stack += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            stack += node.value
+    return sorted(found.items())
 
 
 def pairs(mapping: yaml.Node, key: str) -> list[tuple[yaml.Node, yaml.Node]]:

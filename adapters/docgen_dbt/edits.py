@@ -171,7 +171,8 @@ class Edits:
     def gap(self, sequence: yaml.SequenceNode) -> int:
         """Return how far keys stand behind the dash in a list."""
         for item in sequence.value:
-            if isinstance(item, yaml.MappingNode) and not item.flow_style:
+            stands_here = item.start_mark.index > sequence.start_mark.index  # no alias
+            if isinstance(item, yaml.MappingNode) and not item.flow_style and stands_here:
                 return max(2, item.start_mark.column - sequence.start_mark.column)
         return self.style.key
 

@@ -155,14 +155,30 @@ class _Splicer:
             _check_name(item.place.name)
             self._put_new(item)
             return
-        self._document.check_plain(entry.node)
         for key in ("name", "description", "columns", "versions"):
             if len(pairs(entry.node, key)) > 1:
                 raise Refused(f"the entry has '{key}:' twice")
+        self._check_shared(entry, item)
         if item.column:
             self._put_column(entry, item)
         else:
             self._describe(self._described_entry(entry, item.place), item)
+
+    def _check_shared(self, entry: Entry, item: Text) -> None:
+        """Refuse what would change other places by an anchor; an anchor beside it does no harm.
+
+        The expected data shares what the file shares, so reading back would not find such a change.
+        """
+        document = self._document
+        parts = [entry, self._find_column(entry, item)[1] if item.column else None]
+        for part in filter(None, parts):
+            if item.place.version or part.node.flow_style:
+                document.check_plain(part.node)
+            document.check_own(part.node)
+            for key in ("name", "description", "columns") if item.column else ("name", "description"):
+                for name, value in pairs(part.node, key):
+                    document.check_own(name)
+                    document.check_own(value)
 
     def finish(self) -> tuple[str, dict[str, Any]]:
         """Return the new text and the data that it must read back as."""
@@ -292,6 +308,7 @@ class _Splicer:
             return
         self._marked.add(id(entry.node))
         with contextlib.suppress(Refused):
+            self._document.check_plain(entry.node)
             if item.mark:
                 put_mark(self._edits, self._document, entry, item.mark, self._spelling, offset)
             else:
