@@ -78,6 +78,8 @@ def printed(words: Sequence[str]) -> str:
     return " ".join(forms.get(word, word) for word in words)
 
 
+# of so many telling columns one at least is usual, if the table holds what its name says
+_TELLING_COLUMNS = 4
 # how a name asks for a yes or no
 _ASKING = frozenset(
     "is are was were has have had can should must does do did not no use uses show hide enable disable".split()
@@ -190,7 +192,7 @@ class Lexicon:
         entity = entity_words(table.name)
         if column is None:
             known = self.entities.get(" ".join(entity))
-            return Match(known.grain, 1.0) if known else None
+            return Match(known.grain, 1.0) if known and not _is_namesake(table, known) else None
         match = self.column_match(entity, name_words(own_name(table, column)), family(column.type))
         if match and column.foreign_key and match.text.startswith("Identifier of the "):
             return replace(match, fit=1.0)  # the schema itself says what the name only suggests
@@ -200,6 +202,18 @@ class Lexicon:
         """Return the texts to give to the model as hints for a place: none or one."""
         match = self.match(table, column)
         return (match.text,) if match else ()
+
+
+def _is_namesake(table: Table, known: Entity) -> bool:
+    """Return whether a table holds something else of the same name, say tracked events and not pieces of music.
+
+    Its columns tell: there are several, and not one of them is a column that the known thing has.
+    """
+    words = tuple(known.name.split())
+    dull = {("id",), ("name",), (*words, "id"), (*words, "name")}
+    telling = {name_words(own_name(table, column)) for column in table.columns} - dull
+    usual = {tuple(expand(part[0].split())) for part in known.columns} - dull
+    return min(len(telling), len(usual)) >= _TELLING_COLUMNS and telling.isdisjoint(usual)
 
 
 def _forms(words: tuple[str, ...], entity: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

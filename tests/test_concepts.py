@@ -87,3 +87,20 @@ def test_yes_or_no_needs_a_type_or_a_name_that_asks(name, sql_type, text):
     match = lexicon().match(Table("orders", "orders", columns=(column,)), column)
     found = match.text if match else None
     assert found == text if text else not (found or "").startswith("True when")
+
+
+# a table, its columns and whether the dictionary's text for its name may stand
+NAMESAKES = [
+    ("tracks", "id name album_id composer genre_id", True),
+    ("tracks", "id sent_at event_name library_version device_id", False),  # tracked events, not music
+    ("tracks", "id sent_at event_name", True),  # too few to tell
+    ("tracks", "", True),
+    ("stg_shop__orders", "order_id customer_id order_date status", True),
+]
+
+
+@pytest.mark.parametrize(("name", "columns", "known"), NAMESAKES)
+def test_the_columns_tell_a_namesake(name, columns, known):
+    table = Table(name, name, columns=tuple(Column(column) for column in columns.split()))
+    assert bool(lexicon().match(table, None)) is known
+    assert bool(lexicon().hints(table, None)) is known

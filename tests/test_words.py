@@ -24,6 +24,13 @@ NAMES = [
     ("shft_ptrn", "shift pattern"),  # in no list: read by their letters
     ("WRTHRS", "wrthrs"),  # no reading: left as it is
     ("STNCD", "station code"),  # run together
+    ("Delivery_Window__c", "delivery window"),  # what a system puts behind a name is no word of it
+    ("pos__Latitude__s", "position latitude"),
+    ("a__c", "a"),
+    ("__c", "c"),
+    ("img_base64", "image base64"),
+    ("lag_5sec", "lag 5 seconds"),
+    ("sec_cd", "security code"),
 ]
 
 
@@ -66,6 +73,8 @@ TABLES = [
     ("stg", "stg"),
     ("addresses", "address"),
     ("PAT_MST", "patient"),
+    ("crm__Delivery_Window__c", "delivery window"),
+    ("stg_crm__account__c", "account"),
 ]
 
 
