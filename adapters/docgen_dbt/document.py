@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +29,9 @@ class Document:
     newline: str
     anchors: list[int] = field(default_factory=list)  # where anchors, aliases and tags stand, in order
     aliases: list[tuple[int, int]] = field(default_factory=list)  # where aliases start and end, in order
-    shared: list[tuple[int, int]] = field(default_factory=list)  # where nodes with an anchor or tag start and end
+    shared: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # where outermost nodes with an anchor or tag stand
 
     def section(self, key: str) -> tuple[yaml.Node, yaml.Node] | None:
         """Return the key and value nodes of a top-level section, or None.
@@ -62,8 +64,10 @@ class Document:
         Raises:
             Refused: when it, or what it stands in, has an anchor or tag, or when it takes keys over by `<<`.
         """
-        start = node.start_mark.index
-        if pairs(node, "<<") or any(first <= start < last for first, last in self.shared):
+        start = _start(node)
+        position = bisect_right(self.shared, start, key=lambda span: span[0]) - 1
+        inside = position >= 0 and start < self.shared[position][1]
+        if inside or pairs(node, "<<"):
             raise Refused("the entry uses a YAML anchor, alias or tag")
 
     def line_end(self, offset: int) -> int:
@@ -220,7 +224,11 @@ def _spans(root: yaml.Node, starts: set[int]) -> list[tuple[int, int]]:
             stack += [part for pair in node.value for part in pair]
         elif isinstance(node, yaml.SequenceNode):
             stack += node.value
-    return sorted(found.items())
+    outermost: list[tuple[int, int]] = []
+    for start, end in sorted(found.items()):
+        if not outermost or start >= outermost[-1][1]:
+            outermost.append((start, end))
+    return outermost
 
 
 def pairs(mapping: yaml.Node, key: str) -> list[tuple[yaml.Node, yaml.Node]]:
