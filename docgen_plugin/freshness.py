@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from docgen_plugin.model import Column, Suggestion, Table
-from docgen_plugin.words import family, split_identifier
+from docgen_plugin.words import family
 
 __all__ = ["Turn", "WRITTEN_OVER", "fingerprint", "judge", "same_evidence", "same_text"]
 
@@ -41,7 +41,7 @@ def fingerprint(table: Table, column: Column | None) -> str:
     """
     if column is None:
         names = "\n".join(sorted(one.name.lower() for one in table.columns))
-        return f"{_short(_words(table.name))}.{_short(names)}"
+        return f"{_short(_letters(table.name))}.{_short(names)}"
     kind = family(column.type) or column.type.split("(")[0].strip().lower()
     key = column.foreign_key
     keys = (
@@ -50,12 +50,12 @@ def fingerprint(table: Table, column: Column | None) -> str:
     if table.kind in _DBT_KINDS:
         keys = ""
     values = f"{len(column.values)}:" + "\n".join(sorted(column.values))
-    return ".".join((_short(_words(column.name)), _short(kind), _short(keys), _short(values)))
+    return ".".join((_short(_letters(column.name)), _short(kind), _short(keys), _short(values)))
 
 
-def _words(name: str) -> str:
-    # the words as they are spelled: expansions change with the dictionary, the column does not
-    return " ".join(split_identifier(name)) or name
+def _letters(name: str) -> str:
+    # not the words: how names are read changes with the dictionary and between versions, the column does not
+    return "".join(char for char in name.lower() if char.isalnum()) or name
 
 
 def _short(part: str) -> str:

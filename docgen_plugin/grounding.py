@@ -172,6 +172,8 @@ class Checker:
             return opaque
         if "\N{REPLACEMENT CHARACTER}" in answer:
             return self.unclear("garbled")
+        if strict and column is None and not table.columns:
+            return self.unclear("no column is known")
         evidence = Evidence.of(table, column, hints, self._neighbours(table))
         reasons: list[str] = []
         text = _tidy(answer)

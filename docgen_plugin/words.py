@@ -50,6 +50,12 @@ _LASTING = frozenset(
     "length duration runtime time delay elapsed lasted wait lag uptime downtime timeout".split()
 )
 
+# what a system puts behind a name, not a word of it: Salesforce's custom fields and objects, their relations and
+# parts (developer.salesforce.com, "Custom Objects"); Stitch's columns of several types (help.qlik.com, "Understanding
+# Data Typing", Columns with mixed data types)
+_SUFFIX = re.compile(r"(?<=[^\W_])__(?:c|pc|r|s|bo|de|fl|it|st)$", re.IGNORECASE)
+# one word with a digit in it; "base 64 URL" would be some base amount
+_UNCUT = frozenset("base32 base58 base64".split())
 _CHUNK = re.compile(r"[^\W_]+")
 _PLURAL_ACRONYM = re.compile(r"[A-Z]{2,}s(?![a-z])")
 
@@ -80,17 +86,23 @@ def split_identifier(name: str) -> list[str]:
     (['cust', 'acct', 'nbr'], ['cust', 'acct', 'nbr'], ['addr', '1'])
     >>> split_identifier("userIDs"), split_identifier("HTTPStatusCode")
     (['user', 'ids'], ['http', 'status', 'code'])
+    >>> split_identifier("Renewal_Date__c")
+    ['renewal', 'date']
     """
     return list(_split(name))
 
 
 @lru_cache(maxsize=100_000)
 def _split(name: str) -> tuple[str, ...]:
-    return tuple(word.lower() for chunk in _CHUNK.findall(name) for word in _cut(chunk))
+    own = _SUFFIX.sub("", name)
+    return tuple(word.lower() for chunk in _CHUNK.findall(own) for word in _cut(chunk))
 
 
 def _cut(chunk: str) -> Iterator[str]:
     """Yield the words of a run of letters and digits: cut at digits, at humps and before an acronym's last letter."""
+    if chunk.lower() in _UNCUT:
+        yield chunk
+        return
     start = 0
     for index in range(1, len(chunk)):
         before, here, after = chunk[index - 1], chunk[index], chunk[index + 1 : index + 2]
@@ -277,6 +289,8 @@ def expand(words: list[str]) -> list[str]:
             parts = ("number",) if index and index == len(words) - 1 else ("no",)
         elif word == "min" and index and words[index - 1] in _LASTING:
             parts = ("minutes",)
+        elif word == "sec" and index and words[index - 1].isdigit():
+            parts = ("seconds",)
         for part in parts:
             # `amt_amount`, `dob_date`: the expansion must not say a word twice
             if not written or written[-1] != part or part.isdigit():
@@ -301,7 +315,7 @@ def table_words(table_name: str) -> TableName:
     >>> table_words("stg_shop__cust_order_history").thing, table_words("stg_shop__cust_order_history").shape
     (('customer', 'order'), 'history')
     """
-    parts = [split_identifier(part) for part in table_name.strip("_").split("__")]
+    parts = [split_identifier(part) for part in _SUFFIX.sub("", table_name).strip("_").split("__")]
     words = parts[-1]
     mark = len(words) == 1 or words[:1] in (["v"], ["version"])
     if len(parts) > 1 and mark and read_table_name(["x", *words]).thing == ("x",):

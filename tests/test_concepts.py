@@ -155,3 +155,18 @@ DEFINED = [
 def test_a_definition_needs_its_sense(name, columns, defined):
     table = Table("t", name, columns=tuple(map(Column, columns.split())))
     assert (lexicon().match(table, None) is not None) == defined
+
+
+# a table, its columns and whether the dictionary's text for its name may stand
+NAMESAKES = [
+    ("tracks", "id name album_id composer genre_id", True),
+    ("tracks", "id sent_at event_name library_version device_id", False),  # tracked events, not music
+    ("stg_shop__orders", "order_id customer_id order_date status", True),
+]
+
+
+@pytest.mark.parametrize(("name", "columns", "known"), NAMESAKES)
+def test_the_columns_tell_a_namesake(name, columns, known):
+    table = Table(name, name, columns=tuple(Column(column) for column in columns.split()))
+    assert bool(lexicon().match(table, None)) is known
+    assert bool(lexicon().hints(table, None)) is known

@@ -19,7 +19,7 @@ FILES = {
     "packages.yml": "packages:\n  - local: dbt_packages/other\n",
     "dbt_packages/other/dbt_project.yml": "name: other\nprofile: small\nmodels: {other: {+schema: far}}\n",
     "dbt_packages/other/models/orders.sql": "select 1 as other_id\n",
-    "dbt_packages/other/models/schema.yml": "models:\n  - name: orders\n    columns:\n      - name: other_id\n",
+    "dbt_packages/other/models/schema.yml": "models:\n  - name: orders\n    columns:\n      - name: other_id\n  - name: far\n",
     "models/orders.sql": "select 1 as cust_id, 2 as total\n",
     "models/schema.yml": "\ufeffmodels:\r\n  - name: orders\r\n",
     "models/sources.yml": "sources:\n  - name: raw\n    tables:\n      - name: things\n",
@@ -99,3 +99,14 @@ def test_a_model_that_does_not_compile(odd: tuple[Path, Catalog]):
     with pytest.raises(SourceError, match=r"`dbt parse` failed: .*models/broken\.sql"):
         read_catalog(str(root), Config())
     broken.unlink()
+
+
+@pytest.mark.slow
+def test_a_package_describes_a_model_of_ours(odd: tuple[Path, Catalog]):
+    """dbt gives our model the package's entry when that has none of the name, and refuses a second one."""
+    far = Change(ColumnRef("model.small.far"), "", "New text")
+    report = write_descriptions(str(odd[0]), [far], False, Config())
+    assert report is not None
+    assert report.written == ()
+    assert report.skipped == ((far.ref, "its entry stands in the package other: models/schema.yml"),)
+    assert "far" not in (odd[0] / "models" / "schema.yml").read_text("utf-8")

@@ -242,6 +242,15 @@ def test_an_opaque_name_stays_unclear_however_fluent_the_answer():
     assert CHECKER.check(telling, None, "Email addresses collected.").origin == "generated"
 
 
+def test_a_small_model_says_nothing_of_a_table_without_columns():
+    """There is nothing but the name to go by; the dictionary's text and a larger model's may stand."""
+    bare = Table("t", "gate_passes")
+    assert CHECKER.check(bare, None, "One row per gate pass.", strict=True).origin == "unclear"
+    assert CHECKER.check(bare, None, "One row per gate pass.").origin == "generated"
+    telling = Table("t", "gate_passes", columns=(Column("gate"), Column("passed_at")))
+    assert CHECKER.check(telling, None, "One row per gate pass.", strict=True).origin == "generated"
+
+
 def test_confidence_rises_with_the_logprob_and_stays_a_share():
     scores = [confidence(logprob) for logprob in (float("-inf"), -50, -2, -1, -0.1, 0, 3)]
     assert scores == sorted(scores)

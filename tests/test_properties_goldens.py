@@ -737,11 +737,118 @@ def test_unreadable_file(name: str, content: bytes, reason: str):
 
 
 def test_refused_entry_leaves_the_others():
-    text = "x: &d [a]\nmodels:\n  - name: orders\n    config: {tags: *d}\n  - name: other\n"
+    text = "models:\n  - &o\n    name: orders\n  - name: other\n"
     other = Text(Place("models", "other"), "", "", "Other")
     result, refused = splice(text, [*texts_of([("", "", "Orders")]), other])
     assert [item.place.name for item, _ in refused] == ["orders"]
     assert result == text + "    description: Other\n"
+
+
+# each place that is written or refused, and how the whole file reads then; `!` stands before what is refused
+BESIDE_ANCHORS = """\
+models:
+  - name: a
+    data_tests: &tests
+      - unique
+    columns:
+      - &key
+        name: key
+      - name: own
+        data_tests: *tests
+      - name: told
+        description: &told Told
+      # of to
+      - &to
+        name: to
+        description: Until
+  - name: b
+    data_tests: *tests
+    columns:
+      - *key
+      - name: own
+        description: *told
+      - *to  # the last
+
+  # of c
+  - name: c
+    columns: &all
+      - name: x
+  - name: d
+    columns: *all
+  - name: e
+    columns: []
+    data_tests: *tests
+  - name: f
+    columns:
+      - <<: *key
+        data_type: text
+"""
+BESIDE_WANTED = (
+    "a.new a.own b b.new c d e e.n f !a.key !a.to !b.key !b.own !c.x !c.new !d.x !d.new !f.key"
+).split()
+BESIDE_WRITTEN = """\
+models:
+  - name: a
+    data_tests: &tests
+      - unique
+    columns:
+      - &key
+        name: key
+      - name: own
+        description: a.own
+        data_tests: *tests
+      - name: told
+        description: &told Told
+      # of to
+      - &to
+        name: to
+        description: Until
+      - name: new
+        description: a.new
+  - name: b
+    description: b
+    data_tests: *tests
+    columns:
+      - *key
+      - name: own
+        description: *told
+      - *to  # the last
+      - name: new
+        description: b.new
+
+  # of c
+  - name: c
+    description: c
+    columns: &all
+      - name: x
+  - name: d
+    description: d
+    columns: *all
+  - name: e
+    description: e
+    columns:
+      - name: "n"
+        description: e.n
+    data_tests: *tests
+  - name: f
+    description: f
+    columns:
+      - <<: *key
+        data_type: text
+"""
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_places_beside_anchors_and_aliases(ending: str):
+    """What other places share is left alone; what stands beside it is written, all at once."""
+    wanted = [
+        Text(Place("models", table), column, "", f"{table}.{column}" if column else table)
+        for table, _, column in (place.strip("!").partition(".") for place in BESIDE_WANTED)
+    ]
+    result, refused = splice(BESIDE_ANCHORS.replace("\n", ending), wanted)
+    assert ["!" + item.after for item, _ in refused] == [place for place in BESIDE_WANTED if place[0] == "!"]
+    assert {why for _, why in refused} == {"the entry uses a YAML anchor, alias or tag"}
+    assert result == BESIDE_WRITTEN.replace("\n", ending)
 
 
 def test_text_changed_meanwhile():
@@ -789,15 +896,52 @@ def test_text_is_replaced_exactly(first: str):
 
 
 def test_change_that_would_alter_another_value_is_left_out():
-    """A block text that ends with the file would gain a line break from a column behind it."""
-    text = "models:\n  - name: other\n  - name: orders\n    columns:\n      - name: a\n        meta: |\n          x"
+    """A block text that keeps its blank lines would lose them to a column behind it."""
+    text = "models:\n  - name: other\n  - name: orders\n    columns:\n      - name: a\n        meta: |+\n          x\n\n"
     other = Text(Place("models", "other"), "", "", "Other")
     result, refused = splice(text, [*texts_of([("b", "", "B"), ("a", "", "A")]), other])
     assert [(item.column, why) for item, why in refused] == [("b", "the file would not read back as meant")]
     assert result == (
         "models:\n  - name: other\n    description: Other\n  - name: orders\n    columns:\n      - name: a\n"
-        "        description: A\n        meta: |\n          x"
+        "        description: A\n        meta: |+\n          x\n\n"
     )
+
+
+# what stands there ends with the file, in a block text: name: (before, texts, after)
+STOPS_IN_BLOCK = {
+    "a column goes in front of the last": (
+        "models:\n  - name: orders\n    columns: # all\n      - name: a\n      # of old\n      - name: b\n        description: |\n          x",
+        [Text(Place("models", "orders"), "c", "", "C"), Text(Place("models", "orders"), "d", "", "D")],
+        "models:\n  - name: orders\n    columns: # all\n      - name: a\n      - name: c\n        description: C\n"
+        "      - name: d\n        description: D\n      # of old\n      - name: b\n        description: |\n          x",
+    ),
+    "a column goes in front of the only one": (
+        "models:\n  - name: orders\n    columns: # all\n      - name: b\n        description: >\n          x\n          y",
+        [Text(Place("models", "orders"), "c", "", "C")],
+        "models:\n  - name: orders\n    columns: # all\n      - name: c\n        description: C\n      - name: b\n"
+        "        description: >\n          x\n          y",
+    ),
+    "an entry goes in front of the last": (
+        "models:\n  - name: orders\n\n  - name: items\n    description: |\n      x",
+        [Text(Place("models", "more"), "", "", "More")],
+        "models:\n  - name: orders\n\n  - name: more\n    description: More\n\n  - name: items\n    description: |\n      x",
+    ),
+    "a section goes in front of the last": (
+        "version: 2\n\nmodels:\n  - name: items\n    description: |\n      x",
+        [Text(Place("seeds", "more"), "", "", "More")],
+        "version: 2\n\nseeds:\n  - name: more\n    description: More\n\nmodels:\n  - name: items\n    description: |\n      x",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STOPS_IN_BLOCK)
+def test_nothing_goes_behind_a_block_text_that_ends_with_the_file(name: str):
+    """It would gain a line break, with it another value."""
+    before, texts, after = STOPS_IN_BLOCK[name]
+    for ending in ("\n", "\r\n"):
+        result, refused = splice(before.replace("\n", ending), texts)
+        assert refused == []
+        assert result == after.replace("\n", ending)
 
 
 def test_columns_before_a_text_that_ends_the_file():

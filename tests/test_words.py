@@ -35,6 +35,13 @@ NAMES = [
     ("nat_id", "national id"),  # right beside it
     ("budget_pd", "budget pd"),  # nothing says which of its meanings
     ("rank_1st_half", "rank 1st half"),
+    ("Delivery_Window__c", "delivery window"),  # what a system puts behind a name is no word of it
+    ("site__Latitude__s", "site latitude"),
+    ("a__c", "a"),
+    ("__c", "c"),
+    ("img_base64", "image base64"),
+    ("lag_5sec", "lag 5 seconds"),
+    ("sec_cd", "security code"),
 ]
 
 
@@ -112,6 +119,8 @@ TABLES = [
     ("sales_by_region", "region"),
     ("sales_by_month", "sales"),
     ("jobs_by_project", "jobs by project"),
+    ("crm__Delivery_Window__c", "delivery window"),
+    ("stg_crm__account__c", "account"),
 ]
 
 

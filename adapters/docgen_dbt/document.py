@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,10 @@ class Document:
     data: dict[str, Any]
     newline: str
     anchors: list[int] = field(default_factory=list)  # where anchors, aliases and tags stand, in order
+    aliases: list[tuple[int, int]] = field(default_factory=list)  # where aliases start and end, in order
+    shared: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # where outermost nodes with an anchor or tag stand
 
     def section(self, key: str) -> tuple[yaml.Node, yaml.Node] | None:
         """Return the key and value nodes of a top-level section, or None.
@@ -52,6 +56,18 @@ class Document:
         if position < len(self.anchors) and self.anchors[position] < max(
             node.end_mark.index, node.start_mark.index + 1
         ):
+            raise Refused("the entry uses a YAML anchor, alias or tag")
+
+    def check_own(self, node: yaml.Node) -> None:
+        """Refuse a node that other places of the file may hold too; what stands inside it does not count.
+
+        Raises:
+            Refused: when it, or what it stands in, has an anchor or tag, or when it takes keys over by `<<`.
+        """
+        start = _start(node)
+        position = bisect_right(self.shared, start, key=lambda span: span[0]) - 1
+        inside = position >= 0 and start < self.shared[position][1]
+        if inside or pairs(node, "<<"):
             raise Refused("the entry uses a YAML anchor, alias or tag")
 
     def line_end(self, offset: int) -> int:
@@ -83,10 +99,25 @@ class Document:
             return _end(node)
         if isinstance(node, yaml.MappingNode):
             key, value = node.value[-1]
+            if alias := self._alias_end(node, value):
+                return alias
             if _is_blank(value):
                 return self.after_colon(key)
             return self.content_end(value, key.start_mark.column)
+        if alias := self._alias_end(node, node.value[-1]):
+            return alias
         return self.content_end(node.value[-1], node.start_mark.column)
+
+    def _alias_end(self, node: yaml.Node, last: yaml.Node) -> int:
+        """Return where the alias ends that stands for the last part of a node, 0 where that part stands itself.
+
+        What PyYAML composes for an alias is the very node that it names, with the marks of that place.
+        """
+        position = bisect_left(self.aliases, (_end(node), 0)) - 1
+        if position < 0:
+            return 0
+        start, end = self.aliases[position]
+        return end if start >= node.start_mark.index and start >= _end(last) else 0
 
     def block_end(self, node: yaml.ScalarNode, column: int) -> int:
         """Return where the last line with content of a block scalar ends; its end mark runs past comments."""
@@ -109,6 +140,30 @@ class Document:
             result = end
         return result
 
+    def list_end(self, key: yaml.Node, value: yaml.SequenceNode) -> tuple[int, int]:
+        """Return behind what new items of a list with items go, and how many items stand in front of them.
+
+        These are all of them as a rule; but a block text that ends with the file would gain a line break
+        from anything behind it, and the item that holds it stays the last.
+        """
+        end = self.content_end(value, key.start_mark.column)
+        count = len(value.value)
+        if not self.stops_in_block(end):
+            return end, count
+        if count > 1:
+            return self.content_end(value.value[-2], value.start_mark.column), count - 1
+        return self.after_colon(key), 0
+
+    def stops_in_block(self, offset: int) -> bool:
+        """Tell whether the file ends at an offset, in a block text without a line break behind it."""
+        if offset < len(self.text):
+            return False
+        node: yaml.Node | None = self.root
+        while isinstance(node, yaml.CollectionNode) and node.value:
+            last = node.value[-1]
+            node = last[1] if isinstance(last, tuple) else last
+        return isinstance(node, yaml.ScalarNode) and node.style in ("|", ">") and bool(node.value)
+
     def _next_line(self, end: int) -> int:
         if self.text.startswith("\r\n", end):
             return end + 2
@@ -124,11 +179,11 @@ def parse_document(text: str) -> Document:
     try:
         root = yaml.compose(text, yaml.CSafeLoader)
         data = yaml.load(text, yaml.CSafeLoader)
-        anchors = sorted(
-            event.start_mark.index if event.start_mark else 0
+        marked = [
+            event
             for event in yaml.parse(text, yaml.CSafeLoader)
             if getattr(event, "anchor", None) or getattr(event, "tag", None)
-        )
+        ]
     except (yaml.YAMLError, ValueError, RecursionError) as err:
         raise Refused(f"the file is not YAML that dbt reads: {yaml_problem(err)}") from err
     breaks = re.search(r"\r\n|\n|\r", text)
@@ -139,11 +194,41 @@ def parse_document(text: str) -> Document:
         return Document(text, None, {}, newline)
     if not isinstance(root, yaml.MappingNode):
         raise Refused("the file's top is not a YAML mapping")
-    return Document(text, root, data, newline, anchors)
+    anchors = [_start(event) for event in marked]
+    aliases = [(_start(event), _end(event)) for event in marked if isinstance(event, yaml.AliasEvent)]
+    own = set(anchors) - {start for start, _ in aliases}
+    return Document(text, root, data, newline, anchors, aliases, _spans(root, own) if own else [])
 
 
-def _end(node: yaml.Node) -> int:
-    return int(node.end_mark.index) if node.end_mark else 0  # composed from text: it has marks
+def _start(part: yaml.Node | yaml.Event) -> int:
+    return int(part.start_mark.index) if part.start_mark else 0  # made from text: it has marks
+
+
+def _end(part: yaml.Node | yaml.Event) -> int:
+    return int(part.end_mark.index) if part.end_mark else 0
+
+
+def _spans(root: yaml.Node, starts: set[int]) -> list[tuple[int, int]]:
+    """Return where the outermost nodes that start at one of these offsets start and end."""
+    found: dict[int, int] = {}
+    stack: list[yaml.Node] = [root]
+    seen: set[int] = set()
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if _start(node) in starts:
+            found[_start(node)] = max(found.get(_start(node), 0), _end(node), _start(node) + 1)
+        if isinstance(node, yaml.MappingNode):
+            stack += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            stack += node.value
+    outermost: list[tuple[int, int]] = []
+    for start, end in sorted(found.items()):
+        if not outermost or start >= outermost[-1][1]:
+            outermost.append((start, end))
+    return outermost
 
 
 def pairs(mapping: yaml.Node, key: str) -> list[tuple[yaml.Node, yaml.Node]]:

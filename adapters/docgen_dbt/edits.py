@@ -140,28 +140,29 @@ class Edits:
                 return self._document.content_end(value, key.start_mark.column)
         return end
 
-    def grow_list(self, key: yaml.Node, value: yaml.Node, items: list[dict[str, str]]) -> None:
-        """Append items to the list that is the value of a key, whatever form it has."""
+    def grow_list(self, key: yaml.Node, value: yaml.Node, items: list[dict[str, str]]) -> int:
+        """Put items into the list that is the value of a key, whatever form it has; return where they stand."""
         document = self._document
         column = key.start_mark.column
         if isinstance(value, yaml.SequenceNode) and value.value:
             if value.flow_style:
                 end = document.content_end(value.value[-1], column)
                 self.put(end, end, f", {flow_list(items)[1:-1]}", 1)
-                return
-            end = document.content_end(value, column)
+                return len(value.value)
+            end, count = document.list_end(key, value)
             dash = value.start_mark.column
             gap = self.gap(value)
             self.insert_line(end, self.lines(items, dash, gap).removeprefix(document.newline), 1)
-            return
+            return count
         start = document.after_colon(key)
         end = max(start, value.end_mark.index)
         if self._in_flow(key):
             self.put(start, end, f" {flow_list(items)}", 1)
-            return
+            return 0
         comment = self._text[end : document.line_end(end)].rstrip()
         lines = comment + self.lines(items, column + self.style.dash)
         self.put(start, document.line_end(end), lines, 1)
+        return 0
 
     def _in_flow(self, key: yaml.Node) -> bool:
         line = self._text[self._document.line_start(key.start_mark.index) : key.start_mark.index]
@@ -170,7 +171,8 @@ class Edits:
     def gap(self, sequence: yaml.SequenceNode) -> int:
         """Return how far keys stand behind the dash in a list."""
         for item in sequence.value:
-            if isinstance(item, yaml.MappingNode) and not item.flow_style:
+            stands_here = item.start_mark.index > sequence.start_mark.index  # no alias
+            if isinstance(item, yaml.MappingNode) and not item.flow_style and stands_here:
                 return max(2, item.start_mark.column - sequence.start_mark.column)
         return self.style.key
 
@@ -196,5 +198,11 @@ class Edits:
             start = len(body)
             self.put(start, len(self._text), (newline * 2 if body else "") + lines + newline, 4)
             return
-        end = document.line_end(document.content_end(document.root, 0))
-        self.put(end, end, newline * 2 + lines, 4)
+        end = document.content_end(document.root, 0)
+        if not document.stops_in_block(end):
+            end = document.line_end(end)
+            self.put(end, end, newline * 2 + lines, 4)
+            return
+        # a block text that ends with the file would gain a line break: in front of the section that holds it
+        start = document.line_start(document.root.value[-1][0].start_mark.index)
+        self.put(start, start, lines + newline * 2, 4)

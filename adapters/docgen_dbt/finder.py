@@ -92,7 +92,9 @@ class Finder:
 
     def _named(self, node: Mapping[str, Any]) -> str:
         """Return the property file that the manifest names, "" when it names none."""
-        patch = str(node.get("patch_path") or "").rpartition("://")[2]
+        package, _, patch = str(node.get("patch_path") or "").rpartition("://")
+        if package and package not in self._own:  # dbt refuses a second entry beside it
+            raise Refused(f"its entry stands in the package {package}: {patch}")
         path = (patch or str(node.get("original_file_path") or "")).replace("\\", "/")
         if not path.endswith((".yml", ".yaml")):
             return ""

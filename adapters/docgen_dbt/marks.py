@@ -245,19 +245,11 @@ def _add_pair(edits: Edits, document: Document, node: yaml.MappingNode, text: st
         edits.put(end, end, f", {text}", 1)
         return
     column = node.value[0][0].start_mark.column
-    if offset >= len(document.text) and _ends_in_block(document, offset):
+    if document.stops_in_block(offset):
         # a block text that ends with the file would gain a line break from anything behind it
         name, value = (pairs(node, "name") or pairs(node, "v"))[0]
         offset = document.content_end(value, name.start_mark.column)
     edits.insert_line(offset if offset >= 0 else end, " " * column + text, 0)
-
-
-def _ends_in_block(document: Document, offset: int) -> bool:
-    node: yaml.Node | None = document.root
-    while isinstance(node, yaml.CollectionNode) and node.value:
-        last = node.value[-1]
-        node = last[1] if isinstance(last, tuple) else last
-    return isinstance(node, yaml.ScalarNode) and node.style in ("|", ">")
 
 
 def _renew(

@@ -155,14 +155,30 @@ class _Splicer:
             _check_name(item.place.name)
             self._put_new(item)
             return
-        self._document.check_plain(entry.node)
         for key in ("name", "description", "columns", "versions"):
             if len(pairs(entry.node, key)) > 1:
                 raise Refused(f"the entry has '{key}:' twice")
+        self._check_shared(entry, item)
         if item.column:
             self._put_column(entry, item)
         else:
             self._describe(self._described_entry(entry, item.place), item)
+
+    def _check_shared(self, entry: Entry, item: Text) -> None:
+        """Refuse what would change other places by an anchor; an anchor beside it does no harm.
+
+        The expected data shares what the file shares, so reading back would not find such a change.
+        """
+        document = self._document
+        parts = [entry, self._find_column(entry, item)[1] if item.column else None]
+        for part in filter(None, parts):
+            if item.place.version or part.node.flow_style:
+                document.check_plain(part.node)
+            document.check_own(part.node)
+            for key in ("name", "description", "columns") if item.column else ("name", "description"):
+                for name, value in pairs(part.node, key):
+                    document.check_own(name)
+                    document.check_own(value)
 
     def finish(self) -> tuple[str, dict[str, Any]]:
         """Return the new text and the data that it must read back as."""
@@ -292,6 +308,7 @@ class _Splicer:
             return
         self._marked.add(id(entry.node))
         with contextlib.suppress(Refused):
+            self._document.check_plain(entry.node)
             if item.mark:
                 put_mark(self._edits, self._document, entry, item.mark, self._spelling, offset)
             else:
@@ -330,8 +347,9 @@ class _Splicer:
         if "v" in entry.data and "columns" not in entry.data:
             items.insert(0, {"include": "all"})
         found = pairs(entry.node, "columns")
+        count = 0
         if found:
-            self._edits.grow_list(found[0][0], found[0][1], items)
+            count = self._edits.grow_list(found[0][0], found[0][1], items)
         elif entry.node.flow_style:
             key, value = entry.node.value[-1]
             end = self._document.content_end(value, key.start_mark.column)
@@ -340,7 +358,8 @@ class _Splicer:
             column = entry.node.value[0][0].start_mark.column
             lines = f"{' ' * column}columns:" + self._edits.lines(items, column + self._edits.style.dash)
             self._edits.insert_line(self._edits.columns_offset(entry), lines, 2)
-        entry.data["columns"] = [*(entry.data.get("columns") or ()), *items]
+        before = entry.data.get("columns") or []
+        entry.data["columns"] = [*before[:count], *items, *before[count:]]
 
     def _add_entries(self, section: str, entries: list[_Added]) -> None:
         items: list[dict[str, Any]] = []
@@ -352,9 +371,9 @@ class _Splicer:
             items.append(item)
         document, newline = self._document, self._document.newline
         found = document.section(section)
-        before = self._data.get(section)
-        self._data[section] = [*(before or ()), *items]
+        before = self._data.get(section) or []
         if found is None:
+            self._data[section] = items
             lines = f"{section}:" + self._edits.entry_lines(
                 items, self._edits.style.dash, self._edits.style.key, True
             )
@@ -362,9 +381,11 @@ class _Splicer:
             return
         key, value = found
         if not isinstance(value, yaml.SequenceNode) or not value.value or value.flow_style:
-            self._edits.grow_list(key, value, items)
+            count = self._edits.grow_list(key, value, items)
+            self._data[section] = [*before[:count], *items, *before[count:]]
             return
-        end = document.content_end(value, key.start_mark.column)
+        end, count = document.list_end(key, value)
+        self._data[section] = [*before[:count], *items, *before[count:]]
         spaced = is_spaced(self._text, value)
         lines = self._edits.entry_lines(items, value.start_mark.column, self._edits.gap(value), spaced)
         if spaced:
