@@ -12,10 +12,10 @@ from dataclasses import replace
 from docgen_plugin.concepts import Lexicon
 from docgen_plugin.frames import plain_text
 from docgen_plugin.grain import composed_grain
-from docgen_plugin.grounding import Checker, Verdict
+from docgen_plugin.grounding import ONE_OF, Checker, Verdict
 from docgen_plugin.model import DICTIONARY, GLOSSARY, Column, ColumnRef, Suggestion, Table
 
-__all__ = ["Composer", "is_weighable", "ref_of", "suggestion_of"]
+__all__ = ["Composer", "is_weighable", "ref_of", "suggestion_of", "weighed_text"]
 
 _EXACT = -0.16  # nats a token that stand for how sure a text is: for exactly this name,
 _NEAR = -0.7  # for nearly this name,
@@ -85,6 +85,15 @@ class Composer:
 def is_weighable(suggestion: Suggestion | None) -> bool:
     """Return whether a model may weigh a text: one of the dictionary's; what the user's glossary says is not its to judge."""
     return suggestion is not None and suggestion.model == DICTIONARY
+
+
+def weighed_text(suggestion: Suggestion) -> str:
+    """Return the sentence that a model weighs: without the allowed values, which the schema itself tells.
+
+    >>> weighed_text(Suggestion(ColumnRef("t", "c"), "Size of the hat. One of: S, M."))
+    'Size of the hat.'
+    """
+    return suggestion.text.partition(ONE_OF)[0]
 
 
 def ref_of(table: Table, column: Column | None) -> ColumnRef:

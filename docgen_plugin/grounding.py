@@ -34,9 +34,10 @@ from docgen_plugin.words import (
     split_identifier,
 )
 
-__all__ = ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"]
+__all__ = ["Checker", "ONE_OF", "UNCLEAR", "Verdict", "confidence", "is_opaque"]
 
 UNCLEAR = "Unclear from the schema."
+ONE_OF = " One of: "  # before the allowed values
 _UNCLEAR_CONFIDENCE = 0.05
 _MOST_WORDS = 40
 _VALUE_CHARS = 24
@@ -294,4 +295,4 @@ def _with_values(text: str, values: Sequence[str]) -> str:
     lowered = text.lower()
     if all(re.search(rf"(?<!\w){re.escape(value.lower())}(?!\w)", lowered) for value in values):
         return text
-    return f"{text} One of: {', '.join(values)}."
+    return f"{text}{ONE_OF}{', '.join(values)}."

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from docgen_plugin import targets
 from docgen_plugin.calibration import Calibration, shipped_curves
-from docgen_plugin.composing import Composer, is_weighable, ref_of, suggestion_of
+from docgen_plugin.composing import Composer, is_weighable, ref_of, suggestion_of, weighed_text
 from docgen_plugin.concepts import Lexicon, load_lexicon
 from docgen_plugin.config import Config
 from docgen_plugin.freshness import fingerprint
@@ -315,11 +315,11 @@ class _Run:
                 hints[ref.column] = place.hints
             place.stand_in = self._stand_in(place)
             if place.stand_in is not None and is_weighable(place.stand_in) and self.writer.can_weigh():
-                given[ref.column] = place.stand_in.text
+                given[ref.column] = weighed_text(place.stand_in)
                 place.waits_for_weight = True
             self._open[ref] = place
         for column, found in weighed:
-            given[found.ref.column] = found.text
+            given[found.ref.column] = weighed_text(found)
             self._open[found.ref] = _Asked(table, column, (), None, found, None, False, True)
         names = tuple(column.name for column in asked if column is not None)
         return TableRequest(table, names, None in asked, hints, given)

@@ -51,7 +51,7 @@ PINNED = {
     "docgen_plugin.freshness": ["Turn", "WRITTEN_OVER", "fingerprint", "judge", "same_evidence", "same_text"],
     "docgen_plugin.generate": ["Answer", "Generator", "TableRequest", "load"],
     "docgen_plugin.gguf_header": ["Value", "check_file", "read_header"],
-    "docgen_plugin.grounding": ["Checker", "UNCLEAR", "Verdict", "confidence", "is_opaque"],
+    "docgen_plugin.grounding": ["Checker", "ONE_OF", "UNCLEAR", "Verdict", "confidence", "is_opaque"],
     "docgen_plugin.hookspecs": [
         "hookimpl", "load_generator", "read_catalog", "read_catalog_at", "register_commands", "select_tables",
         "write_descriptions",
