@@ -78,10 +78,13 @@ def curve_key(ref: ColumnRef, origin: str, model: str, weighed_by: str) -> tuple
 
     The log-probability of a text that was weighed is that of the model that did.
 
-    >>> curve_key(ColumnRef("orders", ""), "composed", "docgen-concepts", "docgen-base@1")
-    ('docgen-base@1', 'composed of tables')
+    >>> curve_key(ColumnRef("orders", "total"), "composed", "docgen-frames", "docgen-base@1")
+    ('docgen-frames, docgen-base@1', 'composed')
+    >>> curve_key(ColumnRef("orders", ""), "composed", "docgen-concepts", "")
+    ('docgen-concepts', 'composed of tables')
     """
-    return weighed_by or model, origin if ref.column else f"{origin} of tables"
+    name = f"{model}, {weighed_by}" if weighed_by else model
+    return name, origin if ref.column else f"{origin} of tables"
 
 
 @cache

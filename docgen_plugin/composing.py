@@ -1,7 +1,8 @@
 """Texts that no model writes: the glossary's, the dictionary's, and the least that a telling name says.
 
 A composed text stands for a log-probability by how well its name is known, until the model weighs it: what the model
-finds unlikely in a place, careful readers do not let stand either (training/LOG.md, "What served texts are worth").
+finds unlikely for a column that is not known exactly, careful readers do not let stand either (training/LOG.md, "What
+served texts are worth"). Of exactly known names and of tables it knows nothing better.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from docgen_plugin.concepts import Lexicon
 from docgen_plugin.frames import plain_text
 from docgen_plugin.grain import composed_grain
 from docgen_plugin.grounding import ONE_OF, Checker, Verdict
-from docgen_plugin.model import DICTIONARY, GLOSSARY, Column, ColumnRef, Suggestion, Table
+from docgen_plugin.model import DICTIONARY, GLOSSARY, NAME, Column, ColumnRef, Suggestion, Table
 
 __all__ = ["Composer", "is_weighable", "ref_of", "suggestion_of", "weighed_text"]
 
@@ -38,19 +39,22 @@ class Composer:
             return None
         if not match.told and (told_alone or not self.from_dictionary):
             return None
-        return self._checked(table, column, match.text, (match.text,), _EXACT, match.told)
+        return self._checked(
+            table, column, match.text, (match.text,), _EXACT, GLOSSARY if match.told else DICTIONARY
+        )
 
     def near(self, table: Table, column: Column | None, known: Sequence[str]) -> Suggestion | None:
         """Return the text of what is `known` of a place, or what a table's name and columns say; None when nothing."""
         text = known[0] if known else "" if column is not None else composed_grain(table)
         match = self._lexicon.match(table, column)
-        return self._checked(table, column, text, known, _NEAR, match is not None and match.told)
+        model = GLOSSARY if match is not None and match.told else DICTIONARY if known else NAME
+        return self._checked(table, column, text, known, _NEAR, model)
 
     def plain(self, table: Table, column: Column | None) -> Suggestion | None:
         """Return the least that a column's telling name says, None where even that is nothing."""
         if column is None:
             return None
-        return self._checked(table, column, plain_text(table, column), (), _PLAIN, False)
+        return self._checked(table, column, plain_text(table, column), (), _PLAIN, NAME)
 
     def is_exact(self, table: Table, column: Column | None) -> bool:
         """Return whether a place is known exactly, by the glossary or the dictionary."""
@@ -64,11 +68,11 @@ class Composer:
         text: str,
         hints: Sequence[str],
         logprob: float,
-        told: bool,
+        model: str,
     ) -> Suggestion | None:
         if not text:
             return None
-        if told:
+        if model == GLOSSARY:
             verdict = self._checker.told(column, text, logprob)
         else:
             verdict = self._checker.check(table, column, text, logprob, hints)
@@ -77,14 +81,14 @@ class Composer:
         return replace(
             suggestion_of(table, column, verdict),
             origin="composed",
-            model=GLOSSARY if told else DICTIONARY,
+            model=model,
             logprob=logprob,
         )
 
 
 def is_weighable(suggestion: Suggestion | None) -> bool:
-    """Return whether a model may weigh a text: one of the dictionary's; what the user's glossary says is not its to judge."""
-    return suggestion is not None and suggestion.model == DICTIONARY
+    """Return whether a model may weigh a text: a column's; what the user's glossary says is not its to judge."""
+    return suggestion is not None and suggestion.model in (DICTIONARY, NAME) and bool(suggestion.ref.column)
 
 
 def weighed_text(suggestion: Suggestion) -> str:

@@ -16,6 +16,7 @@ __all__ = [
     "ForeignKey",
     "GLOSSARY",
     "Lineage",
+    "NAME",
     "Provenance",
     "STATES",
     "Suggestion",
@@ -26,7 +27,8 @@ __all__ = [
 
 STATES = ("suggested", "accepted", "edited", "rejected", "applied", "stale")
 # recorded as the model of a text that no model wrote
-DICTIONARY = "docgen-concepts"  # the concept dictionary gave it, or the name's words did
+DICTIONARY = "docgen-concepts"  # the concept dictionary gave it
+NAME = "docgen-frames"  # the words of the name and of the columns gave it
 GLOSSARY = "glossary"  # the user's glossary gave it
 
 

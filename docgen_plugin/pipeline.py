@@ -16,7 +16,7 @@ from docgen_plugin.freshness import fingerprint
 from docgen_plugin.generate import Answer, TableRequest
 from docgen_plugin.grounding import UNCLEAR, Checker
 from docgen_plugin.inherit import Accepted, Found, Hint, evidence, inherited
-from docgen_plugin.model import DICTIONARY, GLOSSARY, Catalog, Column, ColumnRef, Suggestion, Table
+from docgen_plugin.model import DICTIONARY, GLOSSARY, NAME, Catalog, Column, ColumnRef, Suggestion, Table
 from docgen_plugin.sources import read_catalog, write
 from docgen_plugin.store import Ledger
 from docgen_plugin.style import LANGUAGES, Style
@@ -120,10 +120,10 @@ def _due(writers: Writers, otherwise: Callable[[Suggestion], bool]) -> Callable[
 
     def due(suggestion: Suggestion) -> bool:
         writer, wrote = writers.of(suggestion.ref.table), suggestion.model
-        if wrote == DICTIONARY and not suggestion.asked:
+        if wrote in (DICTIONARY, NAME) and not suggestion.asked:
             return writer.tuned or otherwise(suggestion)  # that is asked wherever the dictionary speaks
-        if wrote == DICTIONARY:
-            wrote = suggestion.asked  # the dictionary stands in for what that was not sure of
+        if wrote in (DICTIONARY, NAME):
+            wrote = suggestion.asked  # what stands in for what that was not sure of
         return wrote not in ("", GLOSSARY, writer.name) or otherwise(suggestion)
 
     return due
@@ -256,19 +256,16 @@ class _Run:
         """Yield what only the model can answer; what stands elsewhere or is opaque is recorded on the way."""
         for target in wanted:
             left: list[Column | None] = []
-            weighed: list[tuple[Column | None, Suggestion]] = []
             for column in (*([None] if target.with_table else []), *target.columns):
                 found = self._known(target, column, accepted)
                 if self._is_foreign(found):
                     self.skipped += 1
                 elif found is None:
                     left.append(column)
-                elif is_weighable(found) and self.writer.can_weigh():
-                    weighed.append((column, found))
                 else:
                     self._record(target.table, column, found)
-            if left or weighed:
-                yield self._request(target.table, left, weighed, accepted)
+            if left:
+                yield self._request(target.table, left, accepted)
 
     def _is_foreign(self, found: Suggestion | None) -> bool:
         """Return whether a text would be in English among texts in another language."""
@@ -296,33 +293,35 @@ class _Run:
         reworded = learned is not None and learned.edited
         return self.composer.exact(table, column, told_alone=self.writer.tuned or reworded)
 
-    def _request(
-        self,
-        table: Table,
-        asked: Sequence[Column | None],
-        weighed: Iterable[tuple[Column | None, Suggestion]],
-        accepted: Accepted,
-    ) -> TableRequest:
+    def _request(self, table: Table, asked: Sequence[Column | None], accepted: Accepted) -> TableRequest:
         hints: dict[str, tuple[str, ...]] = {}
         given: dict[str, str] = {}
-        if asked:
-            self.writer.generator()  # what it is decides on what stands in for its texts
+        names: list[str] = []
+        generator = self.writer.generator()  # what it is decides on what stands in for its texts
         for column in asked:
+            ref = ref_of(table, column)
             learned = accepted.hint(table, column) if column is not None else None
             place = _Asked(table, column, self.lexicon.hints(table, column), learned)
-            ref = ref_of(table, column)
+            place.stand_in = stand_in = self._stand_in(place)
+            if stand_in is not None and not self._may_write(column):
+                self._record(table, column, stand_in)
+                continue
             if place.hints:
                 hints[ref.column] = place.hints
-            place.stand_in = self._stand_in(place)
-            if place.stand_in is not None and is_weighable(place.stand_in) and self.writer.can_weigh():
-                given[ref.column] = weighed_text(place.stand_in)
+            if stand_in is not None and is_weighable(stand_in) and getattr(generator, "weighs", False):
+                given[ref.column] = weighed_text(stand_in)
                 place.waits_for_weight = True
             self._open[ref] = place
-        for column, found in weighed:
-            given[found.ref.column] = weighed_text(found)
-            self._open[found.ref] = _Asked(table, column, (), None, found, None, False, True)
-        names = tuple(column.name for column in asked if column is not None)
-        return TableRequest(table, names, None in asked, hints, given)
+            names.append(ref.column)
+        return TableRequest(table, tuple(filter(None, names)), "" in names, hints, given)
+
+    def _may_write(self, column: Column | None) -> bool:
+        """Return whether the model is asked for a text: what a row is, our own model, untuned, knows worse than the name tells.
+
+        See LOG.md, "What one row is".
+        """
+        writer = self.writer
+        return column is not None or not writer.strict or writer.tuned or not self.composer.from_dictionary
 
     def _stand_in(self, place: _Asked) -> Suggestion | None:
         """Return what is said of a place where the model's own text cannot stand.
@@ -340,14 +339,11 @@ class _Run:
         asked.take(answer, self.writer.name)
         if not (asked.waits_for_text or asked.waits_for_weight):
             del self._open[answer.ref]
-            self._record(asked.table, asked.column, self._chosen(asked))
+            self._record_best(asked)
 
-    def _chosen(self, asked: _Asked) -> Suggestion:
-        """Return what the answers on a place come to: a text that was only weighed, or else the model's or its stand-in."""
-        if asked.answer is not None:
-            return replace(self._best(asked, asked.answer), asked=self.writer.name)
-        assert asked.stand_in is not None, "what was not asked was given"
-        return asked.stand_in
+    def _record_best(self, asked: _Asked) -> None:
+        answer = asked.answer or Answer(ref_of(asked.table, asked.column), "", 0.0, 0)
+        self._record(asked.table, asked.column, replace(self._best(asked, answer), asked=self.writer.name))
 
     def _best(self, asked: _Asked, answer: Answer) -> Suggestion:
         """Return the model's text if it passes the checks and is sure enough, else what stands in for it."""
@@ -367,12 +363,8 @@ class _Run:
 
     def _sure(self, asked: _Asked, logprob: float) -> bool:
         """Return whether a model's sentence is taken before a composed text; one that knows the world always is."""
-        if not self.writer.strict or (
-            asked.column is None and (self.writer.tuned or not self.composer.from_dictionary)
-        ):
+        if not self.writer.strict or asked.column is None:
             return True
-        if asked.column is None:
-            return False  # what a row is, is read from the name and the columns: LOG.md, "What one row is"
         if not self.writer.tuned:
             return logprob >= _SURE
         is_exact = self.composer.is_exact(asked.table, asked.column)
@@ -390,11 +382,9 @@ class _Run:
 
     def unanswered(self) -> None:
         """Record what the model left out: as unclear, or as what stands in for it."""
-        for ref, asked in list(self._open.items()):
-            if asked.waits_for_text:
-                asked.take(Answer(ref, "", 0.0, 0), self.writer.name)
-            del self._open[ref]
-            self._record(asked.table, asked.column, self._chosen(asked))
+        for asked in self._open.values():
+            self._record_best(asked)
+        self._open.clear()
 
     def _record(self, table: Table, column: Column | None, suggestion: Suggestion) -> None:
         standing = column.description if column is not None else table.description

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from docgen_plugin.errors import ModelError
 from docgen_plugin.generate import Answer, Generator, TableRequest
 
 __all__ = ["Candidate", "Load", "Writer", "Writers"]
@@ -35,7 +34,6 @@ class Writer:
     name: str = ""
     device: str = ""
     strict: bool = False  # knows little beyond the dictionary: every word is held to the schema
-    weighs: bool = False  # can tell what it thinks of a text that it is given
     tuned: bool = False  # to the team's own texts: then it is asked although the dictionary has a text
     voice: frozenset[str] = frozenset()  # words that the team says, in lower case
     was_asked: bool = False
@@ -48,7 +46,6 @@ class Writer:
             self._loaded = generator = self.load()
             self.name, self.device = generator.name, generator.device
             self.strict = getattr(generator, "bespoke", False)
-            self.weighs = getattr(generator, "weighs", False)
             self.tuned = self.is_chosen and getattr(generator, "tuned", False)
             self.voice = frozenset(word.lower() for word in getattr(generator, "words", ()))
         return self._loaded
@@ -59,14 +56,6 @@ class Writer:
         for answer in self.generator().describe(requests):
             self.tables.add(answer.ref.table)
             yield answer
-
-    def can_weigh(self) -> bool:
-        """Return whether it can weigh texts; one that cannot be had weighs nothing, and is not missed for that."""
-        try:
-            self.generator()
-        except ModelError:
-            return False
-        return self.weighs
 
     def close(self) -> None:
         """Free the model's memory."""

@@ -230,7 +230,7 @@ def test_again_asks_where_the_dictionary_stood_in_for_another_model(shop, ledger
     suggest(ledger, (unsure, models[1]), beside=False)
     stood_in = {ColumnRef(table.key, "wobble_grade") for table in TABLES}
     rows = [ledger.row("shop", ref).suggestion for ref in stood_in]
-    assert {(one.model, one.asked) for one in rows} == {("docgen-concepts", "standing@1")}
+    assert {(one.model, one.asked) for one in rows} == {("docgen-frames", "standing@1")}
     suggest(ledger, (unsure, models[1]), again=True)
     found = {ref: ledger.row("shop", ref).suggestion.model for ref in stood_in}
     assert {ref.table for ref, model in found.items() if model == "candidate@1"} == OURS

@@ -90,7 +90,7 @@ PINNED = {
     "docgen_plugin.model": [
         "Catalog", "Change", "Column", "ColumnRef",
         "DICTIONARY", "ForeignKey",
-        "GLOSSARY", "Lineage", "Provenance", "STATES", "Suggestion", "Table", "WriteReport",
+        "GLOSSARY", "Lineage", "NAME", "Provenance", "STATES", "Suggestion", "Table", "WriteReport",
         "text_hash",
     ],
     "docgen_plugin.model_choice": [

@@ -135,6 +135,9 @@ def test_from_served_texts_to_curves(tmp_path):
     )
     assert made.exit_code == 0, made.output
     rows = json.loads(key.read_text())
+    assert {
+        row["weighed_by"].split("@")[0] for row in rows if row["model"] == "docgen-frames" and row["column"]
+    } == {"docgen-base"}
     again, other = tmp_path / "again", tmp_path / "again.json"
     more = [
         "rate",
@@ -182,11 +185,15 @@ def test_the_package_ships_curves_for_what_it_serves():
     name = generator.name
     generator.close()
     curves = {(one.model, one.origin): one for one in shipped_curves()}
-    assert {(name, "generated"), (name, "composed"), (name, "composed of tables")} <= set(curves)
-    assert {model for model, _ in curves} == {name}
-    weighed = Suggestion(
-        ColumnRef("t", "c"), "x", origin="composed", model="docgen-concepts", weighed_by=name
-    )
+    near, plain = f"docgen-concepts, {name}", f"docgen-frames, {name}"
+    assert {
+        (name, "generated"),
+        ("docgen-concepts", "composed"),
+        (near, "composed"),
+        (plain, "composed"),
+    } <= set(curves)
+    assert {model for model, _ in curves} <= {name, near, plain, "docgen-concepts", "docgen-frames"}
+    weighed = Suggestion(ColumnRef("t", "c"), "x", origin="composed", model="docgen-frames", weighed_by=name)
     calibrated = Calibration(shipped_curves())
-    unlikely, likely = (calibrated(replace(weighed, logprob=logprob)).confidence for logprob in (-3.0, -0.1))
-    assert 0.0 < unlikely < 0.4 < likely < 1.0
+    unlikely, likely = (calibrated(replace(weighed, logprob=logprob)).confidence for logprob in (-4.0, -0.1))
+    assert 0.0 < unlikely < 0.3 < likely < 1.0

@@ -184,7 +184,7 @@ def plot(path: Path, fitted: Sequence[Fitted]) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.5, 5.5), layout="constrained")
+    figure = Figure(figsize=(5.5, 6.5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="means what it says")
     for one in fitted:
@@ -196,7 +196,7 @@ def plot(path: Path, fitted: Sequence[Fitted]) -> None:
         label = f"{one.curve.model or 'no model'}, {one.curve.origin} ({one.curve.decisions:,})"
         axes.errorbar(means, shares, yerr=[below, above], fmt="o-", capsize=3, label=label)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accepted unchanged, held-out half")
-    axes.legend(loc="upper left", fontsize="small")
+    figure.legend(loc="outside lower center", fontsize="small")
     try:
         figure.savefig(path, format="png", dpi=120)
     except OSError as err:

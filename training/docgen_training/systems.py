@@ -70,6 +70,7 @@ class _Kept:
         self._generator = generator
         self.name, self.device = generator.name, generator.device
         self.bespoke = getattr(generator, "bespoke", False)
+        self.weighs = getattr(generator, "weighs", False)
         self.tuned = getattr(generator, "tuned", False)
         self.words: frozenset[str] = getattr(generator, "words", frozenset())
 
