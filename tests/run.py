@@ -11,7 +11,8 @@ CHECKS = (
     ("ruff", "format", "--check", "."),
     ("mypy",),
     ("lint-imports",),
-    ("pytest", "--durations=15"),
+    # two at a time, a file's tests together: they share servers and models; two cores are what is expected
+    ("pytest", "-n", "2", "--dist", "loadfile", "--durations=15"),
 )
 
 
