@@ -198,7 +198,9 @@ def test_chosen_models_are_documented_and_written(shop):
 def test_a_candidate_answers_its_tables_inside_dbt_too(shop, tiny_bespoke_gguf):
     one = None
     # drawn by chance: until each of two tables that a model is asked about has another one
-    while one is None or one.draws("model.demo_shop.fct_orders") == one.draws("model.demo_shop.dim_customers"):
+    while one is None or one.draws("model.demo_shop.fct_orders") == one.draws(
+        "model.demo_shop.dim_customers"
+    ):
         if one is not None:
             command(shop, "model", "drop")
         command(shop, "model", "use", str(tiny_bespoke_gguf), "--canary", "50%")
