@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -47,7 +47,7 @@ class Weighing(FakeGenerator):
         super().__init__(lambda request, column: ("Zwock of the zwick", -3.0))
         self.logprob = logprob
 
-    def describe(self, requests: list[TableRequest]) -> Iterator[Answer]:
+    def describe(self, requests: Iterable[TableRequest]) -> Iterator[Answer]:
         for request in requests:
             yield from super().describe([request])
             for column, text in request.given.items():
