@@ -56,11 +56,6 @@ class Composer:
             return None
         return self._checked(table, column, plain_text(table, column), (), _PLAIN, NAME)
 
-    def is_exact(self, table: Table, column: Column | None) -> bool:
-        """Return whether a place is known exactly, by the glossary or the dictionary."""
-        match = self._lexicon.match(table, column)
-        return match is not None and match.fit >= 1.0
-
     def _checked(
         self,
         table: Table,

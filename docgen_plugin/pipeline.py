@@ -41,9 +41,8 @@ _REUSED_ONCE = 0.7  # of a text that one other table's like column carries, take
 # Our own model's sentence is taken above this mean log-probability (nats a token); below, what the dictionary nearly knows
 # or the least that the name says is the better text: training/LOG.md, "What served texts are worth".
 _SURE = -0.1
-# ... and that of one tuned to the team's own texts above these: LOG.md, "Fine-tuning for one team"
-_TUNED_BESIDE_EXACT = -0.5  # where the dictionary knows the name exactly
-_TUNED = -0.8
+# ... and that of one tuned to the team's own texts above this: LOG.md, "What a tuned model's texts are worth"
+_SURE_TUNED = -0.2
 
 Progress = Callable[[int, int], None]  # columns done, columns in all
 
@@ -365,10 +364,7 @@ class _Run:
         """Return whether a model's sentence is taken before a composed text; one that knows the world always is."""
         if not self.writer.strict or asked.column is None:
             return True
-        if not self.writer.tuned:
-            return logprob >= _SURE
-        is_exact = self.composer.is_exact(asked.table, asked.column)
-        return logprob >= (_TUNED_BESIDE_EXACT if is_exact else _TUNED)
+        return logprob >= (_SURE_TUNED if self.writer.tuned else _SURE)
 
     def _reused_once(self, asked: _Asked) -> Suggestion | None:
         """Return what people worded for a like column, if it holds for this place too; None when there is none."""

@@ -166,7 +166,7 @@ def test_the_loss_falls_and_the_merged_model_is_the_adapted_one(family, checkpoi
 
     out = finetune(str(checkpoints[family]), [data], valid, tmp_path / "out", OPTIONS)
     told = json.loads((out / "run.json").read_text())
-    assert told["losses"]["valid"] < json.loads((out / "losses.json").read_text())["valid"][0][1] - 0.3
+    assert told["losses"]["valid"] < json.loads((out / "losses.json").read_text())["valid"][0][1] - 0.1
     assert told["layout"] == LAYOUT[family]
     assert told["prompt"] == "compact"
     assert told["data"][0]["records"] == 6
@@ -209,7 +209,7 @@ def test_a_full_run_keeps_the_type_of_the_base(data, tmp_path):
     ]
     assert len(changed) == len(list(start.parameters()))
     steps = _steps(out)
-    assert steps[-1] < steps[0] - 0.3
+    assert steps[-1] < steps[0] - 0.1
     told = json.loads((out / "run.json").read_text())
     assert (told["prompt"], told["method"], told["losses"]["valid"]) == ("instruct", "full", None)
 

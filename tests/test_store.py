@@ -7,8 +7,10 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy
@@ -333,7 +335,7 @@ def test_a_read_only_ledger_is_named(tmp_path):
         "try: Ledger(sys.argv[1]).add('s', [m.Suggestion(m.ColumnRef('t'), 'x')])\n"
         "except LedgerError as err: print(err)\n"
     )
-    parents = [str(parent) for parent in tmp_path.parents if "pytest" in parent.name]
+    parents = [str(parent) for parent in tmp_path.parents if Path(tempfile.gettempdir()) in parent.parents]
     ran = subprocess.run(
         [sys.executable, "-c", code, str(path), *parents], capture_output=True, text=True, check=True
     )
