@@ -641,19 +641,14 @@ def test_a_tuned_model_writes_what_the_dictionary_knows_and_may_say_the_teams_wo
     assert found["created_at"].model == "fake@1"
 
 
-def test_a_tuned_model_that_is_unsure_leaves_the_dictionarys_text(ledger):
+def test_a_tuned_model_that_is_unsure_leaves_what_is_known(ledger):
     texts = {
         "created_at": "Date when the kiln was created.",
         "wobble_grade": "Glaze wobble grade of the kiln.",
     }
-    found = tuned_texts(ledger, Tuned(lambda _, column: (texts.get(column, ""), -0.6)))
-    assert found["created_at"].origin == "composed"
-    assert found["wobble_grade"].text == texts["wobble_grade"]
-
-
-def test_a_tuned_model_that_guesses_is_not_taken_at_all(ledger):
-    generator = Tuned(lambda _, column: ("Glaze wobble grade of the kiln.", -0.9))
-    assert tuned_texts(ledger, generator)["wobble_grade"].origin == "composed"
+    found = tuned_texts(ledger, Tuned(lambda _, column: (texts.get(column, ""), -0.3)))
+    assert (found["created_at"].origin, found["created_at"].model) == ("composed", "docgen-concepts")
+    assert (found["wobble_grade"].origin, found["wobble_grade"].model) == ("composed", "docgen-frames")
 
 
 def test_a_word_that_is_not_the_teams_is_not_said(ledger):
