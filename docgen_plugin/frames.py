@@ -64,6 +64,10 @@ _TIMES = frozenset("seconds minutes hours days weeks months quarters years".spli
 _WHOLES = frozenset(
     "data metadata details settings information media parameters properties criteria analytics".split()
 )
+# what a date has, rather than what it dates
+_OF_DATES = frozenset(
+    "date time key id code type name format qualifier range part status flag text count number".split()
+)
 _STEM = 5  # letters that a deed shares with the thing named by it
 _UNTIL = {
     "start": "from",
@@ -138,6 +142,7 @@ def _name(table: Table, column: Column) -> _Name:
     *above, own = [level for level in re.split(r"[./]+", own_name(table, column)) if level] or [column.name]
     words = tuple(word for word in name_words(own) if word.isalpha() or word.isdigit())
     words = ("number", *words[1:]) if words[:2] == ("no", "of") else words
+    words = _date_last(words)
     while len(words) > 1 and words[-1] in _FRAMED.get(kind, ()) and words[-2:] != ("day", "date"):
         words = words[:-1]
     size = len(thing)
@@ -147,6 +152,18 @@ def _name(table: Table, column: Column) -> _Name:
     words, tail = qualified(words)
     path = _path(above)
     return _Name(words, thing, kind or ("num" if tail else ""), tail, path)
+
+
+def _date_last(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words with a date at their head moved to their end, where the rest is what it dates.
+
+    >>> _date_last(("date", "entry")), _date_last(("date", "posted")), _date_last(("date", "of", "birth"))
+    (('entry', 'date'), ('posted', 'date'), ('date', 'of', 'birth'))
+    """
+    at = 2 if words[:2] == ("date", "time") else 1
+    rest = words[at:]
+    dates = words[:1] == ("date",) and rest and rest[0] not in PREPOSITIONS and rest[-1] not in _OF_DATES
+    return (*rest, "date") if dates and (is_noun_phrase(rest) or is_participle(rest[-1])) else words
 
 
 def _path(above: Sequence[str]) -> tuple[str, ...]:
