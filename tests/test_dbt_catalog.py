@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -237,6 +238,36 @@ def test_old_manifest_without_dbt(
     )
     assert column(catalog, "source.shop.raw.customers", "email").description == "Where to write"
     assert column(catalog, "model.shop.stg_customers", "customer_id").description.startswith("Number that")
+
+
+@pytest.mark.slow
+def test_texts_of_entries_that_are_gone(
+    shop: tuple[Path, Catalog], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """dbt's partial parse can keep them; nobody would be asked to describe these places then."""
+    root = tmp_path / "shop"
+    shutil.copytree(shop[0], root)
+    path = root / "target" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    node = manifest["nodes"]["model.shop.order_totals"]
+    node["patch_path"] = "shop://models/staging/_sources.yml"
+    node["description"] = "A ghost."
+    path.write_text(json.dumps(manifest))
+    kept = "target/manifest.json has texts of entries that are gone from their files (1, such as model.shop.order_totals)"
+    with monkeypatch.context() as patch:
+        patch.setattr(parse, "dbt_command", lambda: None)
+        catalog = read_catalog(str(root), Config())
+        assert catalog is not None
+        assert f"{kept}: run `dbt --no-partial-parse parse`" in catalog.notes
+    catalog = read_catalog(str(root), Config())
+    assert catalog is not None
+    assert f"{kept}: ran `dbt --no-partial-parse parse`" in catalog.notes
+    table = catalog.table("model.shop.order_totals")
+    assert table is not None
+    assert table.description != "A ghost."
+    again = read_catalog(str(root), Config())
+    assert again is not None
+    assert not [note for note in again.notes if "gone" in note]
 
 
 VERSIONS = """models:

@@ -65,6 +65,11 @@ def read_project(root: Path, config: Config) -> Catalog:
     notes, newer = _fresh_manifest(project, config)
     manifest = read_manifest(project)
     own = own_nodes(project, manifest)
+    gone = parse.gone_entries(project, own) if not newer else []
+    if gone:
+        notes.append(_renewed(project, config, gone))
+        manifest = read_manifest(project)
+        own = own_nodes(project, manifest)
     for path in newer:
         overlay_file(path, own, References(manifest))
     return catalog_of(project, manifest, {}, notes)
@@ -147,6 +152,18 @@ def _fresh_manifest(project: Project, config: Config) -> tuple[list[str], list[P
     except SourceError as err:  # an old manifest is better than none, as long as the user knows
         return [f"{older}, and it could not be renewed: {err}"], newer
     return [f"{older}: ran `dbt parse`"], []
+
+
+def _renewed(project: Project, config: Config, gone: Sequence[str]) -> str:
+    """Have a manifest written without the texts of entries that are gone, where dbt is there; return the note of it."""
+    kept = f"{project.show(project.manifest_path)} has texts of entries that are gone from their files ({len(gone):,}, such as {gone[0]})"
+    if parse.dbt_command() is None:
+        return f"{kept}: run `dbt --no-partial-parse parse`"
+    try:
+        parse.run_parse(project, config, partial=False)
+    except SourceError as err:  # they are no worse than an old manifest
+        return f"{kept}, and it could not be renewed: {err}"
+    return f"{kept}: ran `dbt --no-partial-parse parse`"
 
 
 def own_nodes(project: Project, manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

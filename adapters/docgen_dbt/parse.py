@@ -8,13 +8,15 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from docgen_dbt.project import Project
 from docgen_plugin.config import Config
 from docgen_plugin.errors import SourceError
 
-__all__ = ["dbt_command", "newer_files", "run_parse"]
+__all__ = ["dbt_command", "gone_entries", "newer_files", "run_parse"]
 
 # dbtRunner changes the working folder, the loggers and the warning filters of its process: it gets its own
 _RUNNER = (
@@ -34,8 +36,8 @@ def dbt_command() -> list[str] | None:
     return [found] if found else None
 
 
-def run_parse(project: Project, config: Config) -> None:
-    """Run `dbt parse`, which writes target/manifest.json.
+def run_parse(project: Project, config: Config, partial: bool = True) -> None:
+    """Run `dbt parse`, which writes target/manifest.json; not `partial`, all files are read anew.
 
     Raises:
         SourceError: when dbt is not installed, or the project does not parse.
@@ -46,7 +48,8 @@ def run_parse(project: Project, config: Config) -> None:
             f"{project.show(project.manifest_path)} is missing in {project.root} and dbt is not installed: "
             "run `dbt parse` there, or install docgen-plugin[dbt] and the project's adapter"
         )
-    flags = ["--no-use-colors", "--no-send-anonymous-usage-stats", "parse"]
+    flags = ["--no-use-colors", "--no-send-anonymous-usage-stats"]
+    flags += ["parse"] if partial else ["--no-partial-parse", "parse"]
     flags += ["--project-dir", str(project.root), "--target-path", str(project.target)]
     profiles = _profiles_dir(project, config)
     if profiles:
@@ -81,6 +84,24 @@ def newer_files(project: Project) -> list[Path]:
         if changed_ns > written_ns:
             found.append((-changed_ns, path))
     return [path for _, path in sorted(found)]
+
+
+def gone_entries(project: Project, nodes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return the ids of nodes that the manifest describes from a file which does not name them any more.
+
+    dbt's partial parse can keep the texts of an entry that was taken out of its file (seen in dbt-core 1.11).
+    """
+    texts: dict[str, str] = {}
+    found = []
+    for key, node in nodes.items():
+        path = str(node.get("patch_path") or "").partition("://")[2]
+        if path and path not in texts:
+            file = project.root / path
+            # a file that is gone altogether is no trace; one that is elsewhere is not ours to judge
+            texts[path] = file.read_text("utf-8", "replace") if file.is_file() else ""
+        if path and texts[path] and str(node["name"]) not in texts[path]:
+            found.append(key)
+    return found
 
 
 def _installed_here() -> bool:
