@@ -12,13 +12,11 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docgen_plugin import canary, pipeline
 from docgen_plugin.canary import Canary
-from docgen_plugin.cli import cli
 from docgen_plugin.config import Config
 from docgen_plugin.errors import ConfigError, ModelError
 from docgen_plugin.files import digest
@@ -30,6 +28,7 @@ from docgen_plugin.store import Decision, Ledger
 from docgen_plugin.writers import Candidate
 from tests.fakes import FakeGenerator, Shop, registered
 from tests.registries import candidate, put
+from tests.test_cli_model import as_json, docgen, error
 from tests.tiny_models import bespoke_gguf
 
 MODEL_WRITES = Config(dictionary="hint")
@@ -313,26 +312,6 @@ def tiny(tiny_instruct_gguf, tmp_path):
     content = tiny_instruct_gguf.read_bytes()
     put(tmp_path / "registry", content, "shop", "2")
     return content
-
-
-def docgen(*arguments, code=0):
-    result = CliRunner().invoke(cli, [*arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == code, result.output
-    return result
-
-
-def as_json(*arguments, code=0):
-    return json.loads(docgen(*arguments, "--json", code=code).stdout)
-
-
-def error(*arguments):
-    """Return the one line of a failing call."""
-    done = docgen(*arguments, code=1)
-    lines = [line for line in done.stderr.splitlines() if not line.startswith(("note: ", "model: "))]
-    assert len(lines) == 1, done.stderr
-    return lines[0]
 
 
 def written(tmp_path):

@@ -57,7 +57,9 @@ def as_json(*arguments, code=0):
 def error(*arguments):
     """Return the one line of a failing call."""
     done = docgen(*arguments, code=1)
-    lines = [line for line in done.stderr.splitlines() if not line.startswith(("note: ", "left out: "))]
+    lines = [
+        line for line in done.stderr.splitlines() if not line.startswith(("note: ", "model: ", "left out: "))
+    ]
     assert len(lines) == 1, done.stderr
     return lines[0]
 

@@ -184,9 +184,8 @@ def test_progress_of_others_is_seen_even_what_comes_late(page, location):
     assert pulse(mark)[0].status == 204
 
 
+@pytest.mark.parametrize("location", ["postgres", "mariadb"], indirect=True)  # a file has no connections
 def test_connections_that_the_server_closed_are_opened_again(page, location, request):
-    if location.startswith("sqlite"):
-        pytest.skip("a file has no connections")
     ann = page.reviewer(TOKENS["ann"])
     with ThreadPoolExecutor(4) as pool:
         assert {reply.status for reply in pool.map(ann.get, ["/list"] * 8)} == {200}
@@ -201,9 +200,8 @@ def test_connections_that_the_server_closed_are_opened_again(page, location, req
     assert ann.decide(REF, 1, "accept").said == "accepted s.orders.order_ref"
 
 
+@pytest.mark.parametrize("location", ["postgres"], indirect=True)
 def test_a_ledger_that_is_gone_is_a_line_and_comes_back(page, location, request):
-    if not location.startswith("postgres"):
-        pytest.skip("one database server is enough")
     server = request.getfixturevalue("postgres_server")
     ann, name = page.reviewer(TOKENS["ann"]), sqlalchemy.make_url(location).database
     server.execute(
