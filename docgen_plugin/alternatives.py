@@ -21,7 +21,7 @@ class Alternative:
     text: str  # what is left of the answer after the checks, the answer itself where nothing is left, "" for silence
     model: str
     faults: tuple[str, ...] = ()  # what the checks found, in a few words each
-    stands: bool = True  # whether `suggest` would have taken it
+    stands: bool = True  # whether it passes the checks; `suggest` also asks how sure the model is
 
 
 @dataclass(frozen=True, slots=True)

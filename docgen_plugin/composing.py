@@ -48,7 +48,9 @@ class Composer:
         text = known[0] if known else "" if column is not None else composed_grain(table)
         match = self._lexicon.match(table, column)
         model = GLOSSARY if match is not None and match.told else DICTIONARY if known else NAME
-        return self._checked(table, column, text, known, _NEAR, model)
+        # known exactly after all, where a model is asked first that was tuned to the team's texts
+        logprob = _EXACT if known and match is not None and match.fit >= 1.0 else _NEAR
+        return self._checked(table, column, text, known, logprob, model)
 
     def plain(self, table: Table, column: Column | None) -> Suggestion | None:
         """Return the least that a column's telling name says, None where even that is nothing."""
@@ -82,8 +84,13 @@ class Composer:
 
 
 def is_weighable(suggestion: Suggestion | None) -> bool:
-    """Return whether a model may weigh a text: a column's; what the user's glossary says is not its to judge."""
-    return suggestion is not None and suggestion.model in (DICTIONARY, NAME) and bool(suggestion.ref.column)
+    """Return whether a model may weigh a text: a column's that is not known exactly, nor by the user's glossary."""
+    return (
+        suggestion is not None
+        and suggestion.model in (DICTIONARY, NAME)
+        and suggestion.logprob < _EXACT
+        and bool(suggestion.ref.column)
+    )
 
 
 def weighed_text(suggestion: Suggestion) -> str:

@@ -101,8 +101,6 @@ class Match:
 
 _TWICE = re.compile(r"\b(the [a-z]+(?: [a-z]+)?) of \1\b")  # "the address of the address"
 _QUALIFIED = 0.8  # at most, for a name that is known but for the scale at its end
-# a table's layer in the name of its own or another table's key: `dim_date_id`
-_LAYERS = frozenset({"dim", "fact", "fct"})
 _DESIGNATIONS = (("name",), ("code",), ("number",))
 # how a name asks for a yes or no
 _ASKING = frozenset(
@@ -240,8 +238,6 @@ def _forms(words: tuple[str, ...], entity: tuple[str, ...]) -> Iterator[tuple[st
 
     The key of the table itself is first of all the entity's, whatever such keys are elsewhere.
     """
-    if len(words) > 2 and words[0] in _LAYERS:
-        words = words[1:]
     marked: list[tuple[str, ...]] = []
     size = len(entity)
     for start in range(len(words) - size + 1):

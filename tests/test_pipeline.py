@@ -545,7 +545,7 @@ def test_the_dictionary_speaks_where_the_models_text_cannot_stand(ledger):
         suggest(ledger, FakeGenerator(lambda request, column: ("", 0.0)))
     known = ledger.row("shop", ColumnRef("customers", "created_at")).suggestion
     assert (known.origin, known.model) == ("composed", "docgen-concepts")
-    assert known.logprob == -0.7
+    assert known.logprob == -0.16
     assert known.text not in ("", UNCLEAR)
     assert ledger.row("shop", ColumnRef("customers", "zorbness")).suggestion.origin == "unclear"
 

@@ -42,6 +42,7 @@ class Weighing(FakeGenerator):
     """Thinks of every text what the test says; its own sentences nobody takes."""
 
     weighs = bespoke = True
+    tuned = False
 
     def __init__(self, logprob: float) -> None:
         super().__init__(lambda request, column: ("Zwock of the zwick", -3.0))
@@ -104,6 +105,16 @@ def test_our_own_model_is_not_asked_what_a_row_is(ledger):
         "composed",
         "docgen-frames",
     )
+
+
+def test_what_is_known_exactly_is_so_beside_a_tuned_model_too(ledger):
+    """It is asked first; where it is not sure, the dictionary's text is as good as ever."""
+    generator = Weighing(-0.5)
+    generator.tuned = True
+    found = rows(ledger, generator, chosen=True)
+    assert (found[EXACT].asked, found[EXACT].weighed_by, found[EXACT].logprob) == ("fake@1", "", -0.16)
+    assert found[EXACT].confidence > 0.7
+    assert found[PLAIN].weighed_by == "fake@1"
 
 
 def test_a_glossary_is_not_judged(ledger, tmp_path):
